@@ -1,0 +1,79 @@
+#pragma once
+/// Rows: where they come from, what the columns mean, and how a batch of them is put together.
+///
+/// survey() looks at the data once, in the coordinator, and fits everything that is fitted (on training rows only).
+/// load() gives a role the rows of one part, encoded by what survey() found, so that all roles and every later
+/// `eval` or `predict` see the same numbers.
+/// Errors: Kind::data with file, line and column (binary files: byte offset), the value, and what was expected.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+#include "base/random.hpp"
+#include "job/job.hpp"
+#include "math/matrix.hpp"
+
+namespace dtrain::data {
+
+enum class Part { train, test };
+
+/// What is fitted on the training rows and saved with the model.
+struct Encoding {
+  struct Column {
+    std::string name;                 ///< header name, or its number from 1
+    std::vector<std::string> levels;  ///< categorical: one feature per level, in order of appearance; else empty
+    double fill = 0;                  ///< numeric: what a missing value becomes
+  };
+  job::Format format = job::Format::generated;
+  std::vector<Column> columns;       ///< csv only, target and ignored columns left out
+  std::string target_name;           ///< csv only
+  std::vector<std::string> classes;  ///< labels in class order ("0".."9", "setosa"..); empty for regression
+  Index width = 0;                   ///< features of an encoded row
+  std::vector<float> shift, scale;   ///< feature' = (feature - shift) * scale; length width, or 1 for all alike
+  double target_shift = 0, target_scale = 1;  ///< regression: original = value * target_scale + target_shift
+
+  Json to_json() const;
+  /// Throws Error(Kind::checkpoint) on anything that to_json() would not have written.
+  static Encoding from_json(const Json& json);
+};
+
+/// Facts that a plan rests on.
+struct Facts {
+  Index train_rows = 0;
+  Index test_rows = 0;  ///< 0: there is no test part
+  std::string hash;     ///< of the content of both parts; roles compare it
+};
+
+struct Survey {
+  Facts facts;
+  Encoding encoding;
+};
+
+/// Checks the data against the model: labels in range of the last layer's outputs, finite numbers, no empty file.
+Survey survey(const job::Job& job);
+
+/// The rows of one part, held compactly (bytes stay bytes, sparse stays sparse) and encoded on the way out.
+/// Immutable after load; any thread may gather.
+class Rows {
+ public:
+  virtual ~Rows() = default;
+  virtual Index count() const = 0;
+  virtual Index width() const = 0;
+  /// features.row(k) = the encoded, normalised row `rows[k]`; targets[k] = its target. No allocation.
+  virtual void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) const = 0;
+  virtual std::size_t bytes() const = 0;
+};
+
+/// Throws Error(Kind::data) if the content's hash is not `expected_hash` ("" skips the comparison).
+std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash);
+
+/// Rows of any file in the encoding of a saved model, for eval and predict. `labels_required`: false lets the target
+/// column be absent (targets are then 0).
+std::unique_ptr<Rows> load_files(const job::Data& data, const Encoding& encoding, const job::Files& files,
+                                 bool labels_required);
+
+}  // namespace dtrain::data

@@ -1,0 +1,192 @@
+#pragma once
+/// The job: everything that a run was asked to do, with nothing left to default.
+///
+/// Produced by read_job() only. Ranges and units are enforced by the catalogue (job/catalogue.hpp), which names every
+/// field below exactly once. Plain values; copy freely.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dtrain::job {
+
+enum class Activation { none, relu, leaky_relu, gelu, tanh, sigmoid, softplus };
+enum class Init { automatic, he, glorot, uniform, zero };
+enum class Loss { softmax_cross_entropy, binary_cross_entropy, mean_squared_error };
+
+/// One `model.layers` entry.
+struct Layer {
+  std::int64_t dense = 0;  ///< outputs, 1 or more
+  Activation activation = Activation::none;
+  double slope = 0.01;          ///< of leaky_relu below 0
+  double dropout = 0;           ///< probability of zeroing an output in training, [0, 1)
+  Init init = Init::automatic;  ///< automatic: he before relu, leaky_relu, gelu, softplus; glorot otherwise
+  bool bias = true;
+};
+
+struct Model {
+  std::vector<Layer> layers;  ///< at least one
+  Loss loss = Loss::softmax_cross_entropy;
+};
+
+enum class Format { idx, csv, libsvm, generated };
+enum class Sharing { replicate, shard };
+enum class Partition { stride, contiguous };
+enum class Fit { none, standardize, min_max };
+enum class Generated { digits, blobs, line };
+enum class Missing { error, mean, zero };
+
+/// The files of one part. Absolute or relative to `Data::dir`.
+struct Files {
+  std::string features;  ///< idx: images or vectors; csv, libsvm: the file. "" if this part is absent
+  std::string labels;    ///< idx only
+};
+
+struct Csv {
+  std::string delimiter = ",";  ///< one character; "tab" and "space" are understood (space: runs of blanks)
+  bool header = true;
+  std::string target = "last";           ///< a column's name, its number from 1, "first" or "last"
+  std::vector<std::string> categorical;  ///< names or numbers; a text column is categorical by itself
+  std::vector<std::string> ignore;       ///< names or numbers
+  std::vector<std::string> missing_values = {"", "NA", "NaN", "nan", "?"};
+  Missing missing = Missing::error;  ///< what a missing number becomes; a missing category is a level of its own
+};
+
+struct Generate {
+  Generated set = Generated::digits;
+  std::int64_t rows = 12000;
+  std::int64_t test_rows = 2000;
+  std::int64_t features = 20;  ///< blobs, line; digits always has 784
+  std::int64_t classes = 2;    ///< blobs; digits always has 10
+  double noise = 1;            ///< spread of blobs, deviation of line's target, blur and jitter of digits
+};
+
+struct Normalize {
+  double scale = 1;          ///< every feature is multiplied by it
+  Fit features = Fit::none;  ///< fitted per column on the training rows, after `scale`
+  Fit target = Fit::none;    ///< mean_squared_error only; metrics are reported in the original unit
+};
+
+struct Data {
+  Format format = Format::generated;
+  std::string dir;  ///< absolute once read: relative paths start at the job file
+  Files train;
+  Files test;
+  double holdout = 0;  ///< share of the training rows kept for testing, when `test` is absent; [0, 1)
+  Csv csv;
+  std::int64_t libsvm_features = 0;  ///< 0: the highest index in the training file
+  Generate generate;
+  Normalize normalize;
+  Sharing sharing = Sharing::replicate;
+  Partition partition = Partition::stride;
+  bool shuffle = true;
+};
+
+enum class OptimizerType { sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw };
+
+struct Optimizer {
+  OptimizerType type = OptimizerType::sgd;
+  double learning_rate = 0.05;  ///< > 0
+  double momentum = 0.9;        ///< momentum, nesterov
+  double beta1 = 0.9;           ///< adam, adamw
+  double beta2 = 0.999;         ///< adam, adamw
+  double decay_rate = 0.99;     ///< rmsprop: of the running mean of squares
+  double epsilon = 1e-8;
+  double weight_decay = 0;  ///< weights only, not biases
+};
+
+/// A length of training: applied steps (global batches) or epochs; `time` only for checkpoint.every.
+enum class Unit { step, epoch, time };
+struct Length {
+  double value = 0;         ///< 0: never
+  Unit unit = Unit::epoch;  ///< time: value is in seconds
+};
+
+enum class ScheduleType { constant, step, exponential, cosine };
+
+struct Schedule {
+  ScheduleType type = ScheduleType::constant;
+  Length warmup{0, Unit::epoch};  ///< linear from 0; the schedule proper starts after it
+  Length every{1, Unit::epoch};   ///< step, exponential
+  double factor = 0.5;            ///< step, exponential: multiplies the rate once (or continuously) per `every`
+  double floor = 0;               ///< cosine: the last rate, as a share of the first, [0, 1]
+};
+
+enum class OnNonfinite { stop, ignore };
+
+struct Train {
+  std::int64_t epochs = 1;
+  std::int64_t steps = 0;          ///< 0: no limit beside `epochs`
+  std::int64_t batch = 128;        ///< rows of a global batch, over all workers
+  std::int64_t micro_batches = 1;  ///< each worker's part is computed in that many pieces, folded in order
+  Optimizer optimizer;
+  double clip_norm = 0;  ///< global norm; 0: off
+  Schedule schedule;
+  OnNonfinite on_nonfinite = OnNonfinite::stop;
+  Length evaluate{1, Unit::epoch};
+};
+
+enum class TopologyKind { parameter_server };
+
+struct Topology {
+  TopologyKind kind = TopologyKind::parameter_server;
+  std::int64_t workers = 1;
+  std::int64_t external = 0;            ///< how many of `workers` join from outside
+  std::optional<std::int64_t> servers;  ///< absent (`auto`): 0 for one local worker, 1 otherwise
+  std::optional<std::int64_t> threads;  ///< absent (`auto`): cores / roles of the machine
+};
+
+enum class PolicyName { bsp, asp };
+enum class Rate { full, share };
+
+struct Sync {
+  PolicyName policy = PolicyName::bsp;
+  Rate rate = Rate::full;  ///< asp: a push applied as it is, or scaled by its share of the batch
+};
+
+struct Checkpoint {
+  Length every{1, Unit::epoch};
+  std::int64_t keep = 3;
+};
+
+enum class OnWorkerLoss { stop, keep_going };
+
+struct Faults {
+  double stalled_after = 10;  ///< seconds without a beat
+  double join_within = 60;    ///< seconds until every role must have joined
+  OnWorkerLoss on_worker_loss = OnWorkerLoss::stop;
+  std::int64_t min_workers = 1;
+};
+
+enum class IfExists { make_new, replace, fail };
+
+struct Output {
+  std::string dir;  ///< absolute once read; default "runs" beside the job file
+  IfExists if_exists = IfExists::make_new;
+  std::int64_t log_every = 50;  ///< steps between `step` events
+};
+
+/// `test.accuracy >= 0.97`
+struct Assertion {
+  std::string metric;
+  std::string comparison;  ///< one of >= > <= < == !=
+  double bound = 0;
+  std::string text;
+};
+
+struct Job {
+  std::string name;
+  std::uint64_t seed = 1;
+  Model model;
+  Data data;
+  Train train;
+  Topology topology;
+  Sync sync;
+  Checkpoint checkpoint;
+  Faults faults;
+  Output output;
+  std::vector<Assertion> assertions;
+};
+
+}  // namespace dtrain::job

@@ -1,0 +1,30 @@
+#pragma once
+/// Matrix products: the only door to BLAS.
+
+#include "math/matrix.hpp"
+
+namespace dtrain {
+
+enum class Op { plain, transposed };
+
+/// c = op(a) op(b) + beta c, for float or double. Shapes: op(a) is [m, k], op(b) is [k, n], c is [m, n].
+///
+/// `threads` teams split c among themselves (by columns or by rows, whichever is longer) and call a single-threaded
+/// BLAS each: the same bits for the same `threads`, and cheaper than BLAS's own threads where m is small.
+/// Asserts shapes; dimensions beyond int throw Error(Kind::internal). May not be called from inside a parallel region.
+template <class Real>
+void gemm(Op op_a, View<const Real> a, Op op_b, View<const Real> b, Real beta, View<Real> c, int threads);
+
+/// Name of the kernel set that BLAS chose for this CPU ("SkylakeX"), recorded with every run, since bits depend on it.
+const char* blas_kernels();
+
+/// True if BLAS is the OpenMP build, so that there is one pool of threads. Checked at start.
+bool blas_uses_openmp();
+
+/// BLAS's own threads, for this process: 1 wherever gemm() above is used.
+void set_blas_threads(int threads);
+
+/// GFLOP/s of a square product of side n on `threads` threads, the best of several runs: the machine's peak, for bench.
+double measure_peak(int n, int threads);
+
+}  // namespace dtrain

@@ -1,0 +1,83 @@
+#pragma once
+/// A dense network's forward, loss and backward over views of one flat vector. No allocation after construction.
+///
+/// Real is float in training and double where a test compares with central differences. One thread drives it; it uses
+/// `threads` inside.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "job/job.hpp"
+#include "math/matrix.hpp"
+#include "model/layout.hpp"
+
+namespace dtrain::model {
+
+/// What the driver of a step may do between layers. A virtual call per layer, never per element.
+class LayerEvents {
+ public:
+  virtual ~LayerEvents() = default;
+  /// Called before layer `l` is computed forward: waits for its weights. False abandons the step.
+  virtual bool before_forward(int /*layer*/) { return true; }
+  /// Called when the gradient of layer `l` is final (last micro-batch): it may leave. False abandons the step.
+  virtual bool after_backward(int /*layer*/) { return true; }
+};
+
+/// Dropout(seed, epoch, data-set row, layer, global unit): a mask depends on nothing else.
+struct DropoutKey {
+  std::uint64_t seed = 0;
+  std::uint32_t epoch = 0;
+};
+
+/// Rows that are trained on together.
+template <class Real>
+struct Batch {
+  View<const Real> features;            ///< [rows, width]
+  std::span<const float> targets;       ///< class index, 0 or 1, or the regression target; one a row
+  std::span<const std::uint32_t> rows;  ///< data-set row numbers, for dropout
+};
+
+template <class Real>
+class Network {
+ public:
+  Network(const job::Model& model, Index width, Index max_rows, int threads);
+  ~Network();
+  Network(Network&&) noexcept;
+
+  const Layout& layout() const;
+
+  /// One forward and backward. `gradient` (cleared by assignment, beta = 0) receives the mean gradient over the rows of
+  /// `batch`; with micro_batches > 1 the batch is cut into that many nearly equal parts (the first ones longer),
+  /// whose mean gradients are folded in order by math/fold.hpp with factors rows/rows.
+  /// Returns the sum of the rows' losses, or nullopt-like NaN-free signal through `completed` when an event abandoned
+  /// it. batch.features.rows is in [1, max_rows].
+  struct Result {
+    double loss_sum = 0;
+    bool completed = true;
+  };
+  Result train_step(const Batch<Real>& batch, std::span<const Real> weights, std::span<Real> gradient,
+                    const DropoutKey& dropout, LayerEvents& events, int micro_batches = 1);
+
+  /// Outputs of the last layer before the loss (logits or values), dropout off. out: [rows, outputs].
+  void predict(View<const Real> features, std::span<const Real> weights, View<Real> out);
+
+  /// Loss sum of given outputs, in double.
+  double loss_sum(View<const Real> outputs, std::span<const float> targets) const;
+
+  Index outputs() const;
+  /// Floating-point operations of a row forward and backward (no input gradient for the first layer).
+  double flops_per_row() const;
+  /// Bytes of activations and scratch that this object holds.
+  std::size_t bytes() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+extern template class Network<float>;
+extern template class Network<double>;
+
+}  // namespace dtrain::model

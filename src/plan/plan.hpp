@@ -1,0 +1,61 @@
+#pragma once
+/// Who does what, where: a pure function of the resolved job, the roster and the facts of the data.
+///
+/// Every role computes the same plan from the same three inputs; after it nobody chooses anything.
+
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+#include "data/data.hpp"
+#include "job/job.hpp"
+#include "model/layout.hpp"
+
+namespace dtrain::plan {
+
+struct Host {
+  std::string name;
+  int cores = 1;
+  std::size_t memory = 0;
+};
+
+/// A contiguous run of weights that travels as one message.
+struct Piece {
+  Index offset = 0;
+  Index count = 0;
+  int first_layer = 0;  ///< layers it touches: it may leave when all of them are backward, and is needed by the first
+  int last_layer = 0;
+};
+
+/// What one server owns. Borders fall on multiples of block_weights.
+struct Slice {
+  Index begin = 0;
+  Index end = 0;
+  std::vector<Piece> pieces;  ///< ascending
+};
+
+struct Plan {
+  job::Job job;  ///< resolved: servers and threads decided
+  Host host;     ///< where the local roles run
+  data::Facts facts;
+  model::Layout layout;
+  std::vector<Slice> slices;  ///< one per server; exactly one when there is no server
+  int workers = 1;
+  int servers = 0;
+  int threads = 1;  ///< per role
+  Index steps_per_epoch = 0;
+  Index total_steps = 0;
+  Index total_rows = 0;  ///< that the run applies
+  std::vector<std::string> warnings;
+
+  /// Bytes that a worker sends (or receives) per step: 4n.
+  Index step_bytes() const { return 4 * layout.total; }
+};
+
+Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width);
+
+/// For `plan --json` and plan.json; and for people.
+Json to_json(const Plan& plan);
+std::string render(const Plan& plan);
+
+}  // namespace dtrain::plan

@@ -1,0 +1,46 @@
+#pragma once
+/// The folder that a run leaves: its files, and who may write where in it.
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/json.hpp"
+#include "job/job.hpp"
+
+namespace dtrain::report {
+
+class RunFolder {
+ public:
+  /// Makes the folder for a new run: `out` itself if given (--out), else output.dir/NAME or NAME-2, NAME-3, .. by
+  /// if_exists. Private to the user (0700). Throws Error(Kind::environment); with if_exists: fail,
+  /// Error(Kind::environment) that names the folder and the remedy.
+  static RunFolder create(const job::Job& job, const std::string& out);
+  /// Opens an existing one for resume; throws Error(Kind::checkpoint) if it is none.
+  static RunFolder open(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path log(const std::string& role, int rank) const;
+
+ private:
+  explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;
+};
+
+/// metrics.jsonl: one object a line, each with `event` and `time`; appended and flushed line by line.
+class MetricsFile {
+ public:
+  explicit MetricsFile(const std::filesystem::path& file);
+  /// Throws Error(Kind::environment) if the line cannot be written (a full disk).
+  void write(const Json& event);
+
+ private:
+  struct Close {
+    void operator()(std::FILE* f) const { std::fclose(f); }
+  };
+  std::unique_ptr<std::FILE, Close> file_;
+  std::filesystem::path path_;
+};
+
+}  // namespace dtrain::report

@@ -1,0 +1,44 @@
+#pragma once
+/// A training state on disk: written aside, synced, renamed, then DONE with checksums; and read back only if sound.
+///
+/// checkpoints/step-N/: state.safetensors ("weights" and "moment.0".. over the flat vector), progress.json, DONE (one
+/// line a file: sha256, two blanks, name). A folder without DONE, or whose sums differ, is not a checkpoint.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+#include "math/matrix.hpp"
+
+namespace dtrain::store {
+
+/// All that resuming needs; the flat vectors are of the whole model, whatever the slices were.
+struct State {
+  std::uint64_t step = 0;  ///< bsp: steps applied. asp: the least clock
+  Index applied_rows = 0;
+  std::vector<std::uint64_t> clocks;  ///< per worker: its next step
+  std::uint64_t updates = 0;          ///< optimizer steps taken (adam's t)
+  Arena weights;
+  std::vector<Arena> moments;
+  Json facts;  ///< what must match on resume: data hash, layout, seed; and what is recorded: kernels, threads
+};
+
+/// Writes checkpoints/step-N below `run` and then removes all but the newest `keep` sound ones. Throws
+/// Error(Kind::environment) and leaves earlier checkpoints alone.
+/// Returns the folder.
+std::filesystem::path save(const std::filesystem::path& run, const State& state, int keep);
+
+/// The newest checkpoint that is sound; `skipped` collects a line for each newer one that is not.
+std::optional<State> load_newest(const std::filesystem::path& run, std::vector<std::string>* skipped = nullptr);
+
+/// One checkpoint; throws Error(Kind::checkpoint) that says what is wrong.
+State load(const std::filesystem::path& folder);
+
+/// sha256 of weights as little-endian bytes, in hex: `weights.sha256` of a summary.
+std::string weights_hash(std::span<const float> weights);
+
+}  // namespace dtrain::store

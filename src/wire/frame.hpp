@@ -1,0 +1,111 @@
+#pragma once
+/// The message header and its byte grammar: the one encode and the one decode.
+///
+/// A message is one header frame and at most one payload frame. All integers are little-endian; the header is
+/// header_bytes long:
+///
+///   offset size field
+///        0    4 magic        0x44545231 ("1RTD")
+///        4    2 version      of this grammar
+///        6    2 type         Type
+///        8    2 codec        0: fp32 or plain bytes
+///       10    2 sender_role  Role
+///       12    4 sender_rank
+///       16    8 nonce        of the job: two runs never meet
+///       24    8 incarnation  of the sender's process
+///       32    4 epoch        of membership
+///       36    4 slice
+///       40    8 sequence     per sender and socket, from 1
+///       48    8 clock        push: the step it belongs to; weights: the version they are
+///       56    4 piece        i
+///       60    4 pieces       of n (n >= 1, i < n)
+///       64    8 offset       first weight, in the flat vector
+///       72    8 count        weights in the payload
+///       80    8 rows         push: rows b_i behind the gradient; others: as their type says
+///       88    8 payload      its length in bytes
+///       96    8 payload_hash XXH3 of the payload for control messages, 0 for weights and gradients
+///      104    8 checksum     XXH3 of bytes 0..103
+///
+/// Decoding refuses, never throws: bytes from outside close that peer, not the process. Pure; any thread.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+
+namespace dtrain::wire {
+
+inline constexpr std::uint32_t magic = 0x44545231;
+inline constexpr std::uint16_t version = 1;
+inline constexpr std::size_t header_bytes = 112;
+
+enum class Role : std::uint16_t { coordinator = 0, server = 1, worker = 2 };
+const char* name(Role role);
+
+enum class Type : std::uint16_t {
+  // control: role -> coordinator
+  join = 1,      ///< payload: Json (role wanted, host, cores, memory, pid, child ticket)
+  ready = 2,     ///< payload: Json (a server's data endpoint)
+  progress = 3,  ///< payload: ProgressReport records; also the beat
+  left = 4,      ///< payload: Json (final counters)
+  failed = 5,    ///< payload: Json (exit code, message)
+  frozen = 6,    ///< server: its version and the pushes it has whole, after `lost`. Payload: Json
+  // control: coordinator -> role
+  welcome = 16,     ///< payload: Json (role, rank, resolved job, encoding, facts, plan)
+  start = 17,       ///< payload: Json (server endpoints and keys, first step)
+  stop = 18,        ///< finish the step, leave
+  abort = 19,       ///< leave at once
+  lost = 20,        ///< rank: of the lost worker. Servers freeze
+  membership = 21,  ///< payload: Json (epoch, active ranks, first step it holds for, step to fold again or not)
+  refused = 22,     ///< payload: Json (why a join was not admitted)
+  // data: worker -> server
+  pull = 32,   ///< wants the weights of version >= clock
+  push = 33,   ///< gradient of step `clock`
+  leave = 34,  ///< no push of this rank will follow
+  // data: server -> worker, coordinator
+  weights = 48,  ///< a piece of version `clock`; count 0: only the release
+  // data: coordinator <-> server
+  load = 64,      ///< a piece of initial weights or state; slice: which arena (0 weights, 1.. moments)
+  snapshot = 65,  ///< a piece of a version; slice field as in `load`
+  // data: server <-> server
+  squares = 80,  ///< payload: block sums (double) of step `clock`, for clipping by the global norm
+};
+
+struct Header {
+  Type type{};
+  std::uint16_t codec = 0;
+  Role sender_role{};
+  std::uint32_t sender_rank = 0;
+  std::uint64_t nonce = 0;
+  std::uint64_t incarnation = 0;
+  std::uint32_t epoch = 0;
+  std::uint32_t slice = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t clock = 0;
+  std::uint32_t piece = 0;
+  std::uint32_t pieces = 1;
+  std::uint64_t offset = 0;
+  std::uint64_t count = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t payload = 0;
+  std::uint64_t payload_hash = 0;
+  bool operator==(const Header&) const = default;
+};
+
+std::array<std::byte, header_bytes> encode(const Header& header);
+
+/// Why bytes were refused, as a person would say it.
+struct Refusal {
+  std::string why;
+};
+
+/// Refuses: wrong length, magic, version, type, role, checksum; piece >= pieces; a float payload (codec 0 types push,
+/// weights, load, snapshot) whose length is not 4 * count; offset + count that overflows.
+std::variant<Header, Refusal> decode(std::span<const std::byte> bytes);
+
+/// True for types whose payload is hashed (control, squares), false for weights and gradients.
+bool hashes_payload(Type type);
+
+}  // namespace dtrain::wire
