@@ -1,6 +1,6 @@
 #pragma once
-/// The one catalogue of a job's keys: from it come the parser, `explain`, the man page, the JSON Schema, the completions
-/// and write_job(). A key that is not here does not exist.
+/// The one catalogue of a job's keys: from it come the parser, `explain`, the man page, the JSON Schema, the
+/// completions and write_job(). A key that is not here does not exist.
 
 #include <string>
 #include <string_view>
@@ -12,8 +12,9 @@ namespace dtrain::job {
 
 /// What a person may know about a key.
 struct KeyInfo {
-  std::string path;                  ///< "train.optimizer.learning_rate"; list entries: "model.layers[].dense"
-  std::string type;                  ///< "integer", "number", "boolean", "text", "path", "choice", "length", "time", "list of text", "map", ..
+  std::string path;  ///< "train.optimizer.learning_rate"; list entries: "model.layers[].dense"
+  std::string
+      type;  ///< "integer", "number", "boolean", "text", "path", "choice", "length", "time", "list of text", "map", ..
   std::string range;                 ///< "> 0", "[0, 1)", ""
   std::string unit;                  ///< "step or epoch", "s, min or h", ""
   std::vector<std::string> choices;  ///< of a choice

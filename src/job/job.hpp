@@ -23,11 +23,13 @@ struct Layer {
   double dropout = 0;           ///< probability of zeroing an output in training, [0, 1)
   Init init = Init::automatic;  ///< automatic: he before relu, leaky_relu, gelu, softplus; glorot otherwise
   bool bias = true;
+  bool operator==(const Layer&) const = default;
 };
 
 struct Model {
   std::vector<Layer> layers;  ///< at least one
   Loss loss = Loss::softmax_cross_entropy;
+  bool operator==(const Model&) const = default;
 };
 
 enum class Format { idx, csv, libsvm, generated };
@@ -41,6 +43,7 @@ enum class Missing { error, mean, zero };
 struct Files {
   std::string features;  ///< idx: images or vectors; csv, libsvm: the file. "" if this part is absent
   std::string labels;    ///< idx only
+  bool operator==(const Files&) const = default;
 };
 
 struct Csv {
@@ -51,6 +54,7 @@ struct Csv {
   std::vector<std::string> ignore;       ///< names or numbers
   std::vector<std::string> missing_values = {"", "NA", "NaN", "nan", "?"};
   Missing missing = Missing::error;  ///< what a missing number becomes; a missing category is a level of its own
+  bool operator==(const Csv&) const = default;
 };
 
 struct Generate {
@@ -60,12 +64,14 @@ struct Generate {
   std::int64_t features = 20;  ///< blobs, line; digits always has 784
   std::int64_t classes = 2;    ///< blobs; digits always has 10
   double noise = 1;            ///< spread of blobs, deviation of line's target, blur and jitter of digits
+  bool operator==(const Generate&) const = default;
 };
 
 struct Normalize {
   double scale = 1;          ///< every feature is multiplied by it
   Fit features = Fit::none;  ///< fitted per column on the training rows, after `scale`
   Fit target = Fit::none;    ///< mean_squared_error only; metrics are reported in the original unit
+  bool operator==(const Normalize&) const = default;
 };
 
 struct Data {
@@ -81,6 +87,7 @@ struct Data {
   Sharing sharing = Sharing::replicate;
   Partition partition = Partition::stride;
   bool shuffle = true;
+  bool operator==(const Data&) const = default;
 };
 
 enum class OptimizerType { sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw };
@@ -94,6 +101,7 @@ struct Optimizer {
   double decay_rate = 0.99;     ///< rmsprop: of the running mean of squares
   double epsilon = 1e-8;
   double weight_decay = 0;  ///< weights only, not biases
+  bool operator==(const Optimizer&) const = default;
 };
 
 /// A length of training: applied steps (global batches) or epochs; `time` only for checkpoint.every.
@@ -101,6 +109,7 @@ enum class Unit { step, epoch, time };
 struct Length {
   double value = 0;         ///< 0: never
   Unit unit = Unit::epoch;  ///< time: value is in seconds
+  bool operator==(const Length&) const = default;
 };
 
 enum class ScheduleType { constant, step, exponential, cosine };
@@ -111,6 +120,7 @@ struct Schedule {
   Length every{1, Unit::epoch};   ///< step, exponential
   double factor = 0.5;            ///< step, exponential: multiplies the rate once (or continuously) per `every`
   double floor = 0;               ///< cosine: the last rate, as a share of the first, [0, 1]
+  bool operator==(const Schedule&) const = default;
 };
 
 enum class OnNonfinite { stop, ignore };
@@ -125,6 +135,7 @@ struct Train {
   Schedule schedule;
   OnNonfinite on_nonfinite = OnNonfinite::stop;
   Length evaluate{1, Unit::epoch};
+  bool operator==(const Train&) const = default;
 };
 
 enum class TopologyKind { parameter_server };
@@ -135,19 +146,24 @@ struct Topology {
   std::int64_t external = 0;            ///< how many of `workers` join from outside
   std::optional<std::int64_t> servers;  ///< absent (`auto`): 0 for one local worker, 1 otherwise
   std::optional<std::int64_t> threads;  ///< absent (`auto`): cores / roles of the machine
+  bool operator==(const Topology&) const = default;
 };
 
 enum class PolicyName { bsp, asp };
 enum class Rate { full, share };
+enum class Codec { none };
 
 struct Sync {
   PolicyName policy = PolicyName::bsp;
   Rate rate = Rate::full;  ///< asp: a push applied as it is, or scaled by its share of the batch
+  Codec codec = Codec::none;
+  bool operator==(const Sync&) const = default;
 };
 
 struct Checkpoint {
   Length every{1, Unit::epoch};
   std::int64_t keep = 3;
+  bool operator==(const Checkpoint&) const = default;
 };
 
 enum class OnWorkerLoss { stop, keep_going };
@@ -157,6 +173,7 @@ struct Faults {
   double join_within = 60;    ///< seconds until every role must have joined
   OnWorkerLoss on_worker_loss = OnWorkerLoss::stop;
   std::int64_t min_workers = 1;
+  bool operator==(const Faults&) const = default;
 };
 
 enum class IfExists { make_new, replace, fail };
@@ -165,6 +182,7 @@ struct Output {
   std::string dir;  ///< absolute once read; default "runs" beside the job file
   IfExists if_exists = IfExists::make_new;
   std::int64_t log_every = 50;  ///< steps between `step` events
+  bool operator==(const Output&) const = default;
 };
 
 /// `test.accuracy >= 0.97`
@@ -173,6 +191,7 @@ struct Assertion {
   std::string comparison;  ///< one of >= > <= < == !=
   double bound = 0;
   std::string text;
+  bool operator==(const Assertion&) const = default;
 };
 
 struct Job {
@@ -187,6 +206,7 @@ struct Job {
   Faults faults;
   Output output;
   std::vector<Assertion> assertions;
+  bool operator==(const Job&) const = default;
 };
 
 }  // namespace dtrain::job

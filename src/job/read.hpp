@@ -10,7 +10,7 @@
 
 namespace dtrain::job {
 
-/// One mistake or remark. `note` is the remedy, "" if the message says it all.
+/// One mistake or remark; the message ends with the remedy where there is one to name.
 struct Diagnostic {
   enum class Severity { error, warning };
   Severity severity = Severity::error;

@@ -1,0 +1,57 @@
+#pragma once
+/// What the rules of check*.cpp share: a job, what of it was given, and where to complain.
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "job/bind.hpp"
+
+namespace dtrain::job {
+
+class Rules {
+ public:
+  Rules(const Job& whole, const Given& given, Findings& findings);
+
+  /// Keys at fault: the first that was given has the place.
+  using Paths = std::initializer_list<std::string>;
+
+  /// True if none of these keys lacks a sound value; a rule on an unsound value would only repeat the complaint.
+  bool sound(Paths paths) const;
+  bool given(const std::string& path) const { return given_.spots.count(path) > 0; }
+  /// Given, and not the default. Only such a key is told to be idle, so that a job with every key written out reads.
+  bool changed(const std::string& path) const;
+
+  template <class... Args>
+  void error(Paths paths, fmt::format_string<Args...> text, Args&&... args) {
+    if (sound(paths)) findings_.error(spot(paths), fmt::format(text, std::forward<Args>(args)...));
+  }
+  template <class... Args>
+  void warning(Paths paths, fmt::format_string<Args...> text, Args&&... args) {
+    if (sound(paths)) findings_.warning(spot(paths), fmt::format(text, std::forward<Args>(args)...));
+  }
+  /// Warns of a changed key that nothing reads: "train.optimizer.momentum is not used by sgd; ...".
+  void idle(const std::string& path, const std::string& why);
+
+  const Job& job;
+
+ private:
+  Spot spot(Paths paths) const;
+  Job defaults_;
+  Job copy_;
+  const Given& given_;
+  Findings& findings_;
+};
+
+void check_model(Rules& rules);
+void check_data(Rules& rules);
+void check_train(Rules& rules);
+void check_cluster(Rules& rules);
+void check_assertions(Rules& rules);
+
+/// Whether the job names rows to test on.
+bool has_test_part(const Data& data);
+
+}  // namespace dtrain::job

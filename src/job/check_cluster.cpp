@@ -1,0 +1,98 @@
+/// Rules on training and on the processes that do it.
+
+#include "job/check.hpp"
+
+namespace dtrain::job {
+namespace {
+
+void check_optimizer(Rules& rules) {
+  using T = OptimizerType;
+  const T type = rules.job.train.optimizer.type;
+  if (!rules.sound({"train.optimizer.type"})) return;
+  const bool adam = type == T::adam || type == T::adamw;
+  if (type != T::momentum && type != T::nesterov)
+    rules.idle("train.optimizer.momentum", "only momentum and nesterov have a momentum; set train.optimizer.type");
+  if (!adam) rules.idle("train.optimizer.beta1", "only adam and adamw have it");
+  if (!adam) rules.idle("train.optimizer.beta2", "only adam and adamw have it");
+  if (type != T::rmsprop) rules.idle("train.optimizer.decay_rate", "only rmsprop has it");
+  if (!adam && type != T::adagrad && type != T::rmsprop)
+    rules.idle("train.optimizer.epsilon", "only adagrad, rmsprop, adam and adamw have it");
+}
+
+void check_schedule(Rules& rules) {
+  const Schedule& schedule = rules.job.train.schedule;
+  if (!rules.sound({"train.schedule.type"})) return;
+  const bool decays = schedule.type == ScheduleType::step || schedule.type == ScheduleType::exponential;
+  if (decays && schedule.every.value == 0)
+    rules.error({"train.schedule.every"}, "train.schedule.every must be above 0 for a step or exponential schedule");
+  if (!decays) rules.idle("train.schedule.every", "only the step and exponential schedules have it");
+  if (!decays) rules.idle("train.schedule.factor", "only the step and exponential schedules have it");
+  if (schedule.type != ScheduleType::cosine) rules.idle("train.schedule.floor", "only the cosine schedule has it");
+}
+
+void check_batch(Rules& rules) {
+  const Train& train = rules.job.train;
+  const std::int64_t workers = rules.job.topology.workers;
+  if (!rules.sound({"train.batch", "topology.workers"})) return;
+  if (train.batch < workers) {
+    rules.error({"train.batch", "topology.workers"},
+                "train.batch is {}, so some of the {} workers would never have a row; raise it to {} or more",
+                train.batch, workers, workers);
+  } else if (train.micro_batches > train.batch / workers) {
+    rules.error({"train.micro_batches"},
+                "train.micro_batches is {}, but a worker's part of a batch is {} rows ({} over {} workers)",
+                train.micro_batches, train.batch / workers, train.batch, workers);
+  }
+}
+
+void check_servers(Rules& rules) {
+  const Topology& topology = rules.job.topology;
+  if (!rules.sound({"topology.workers", "topology.external", "topology.servers"})) return;
+  if (topology.external > topology.workers)
+    rules.error({"topology.external"},
+                "topology.external is {}, but there are {} workers in all, external ones "
+                "included",
+                topology.external, topology.workers);
+  const bool none = topology.servers == 0;
+  if (none && topology.workers > 1) {
+    rules.error({"topology.servers"}, "{} workers need a server: set topology.servers to 1 or more, or auto",
+                topology.workers);
+  } else if (none && topology.external > 0) {
+    rules.error({"topology.servers"}, "an external worker needs a server: set topology.servers to 1 or more, or auto");
+  }
+  const bool alone = none || (!topology.servers && topology.workers == 1 && topology.external == 0);
+  const bool asp = rules.job.sync.policy == PolicyName::asp;
+  if (asp && alone)
+    rules.error({"sync.policy"}, "asp needs a server: set topology.servers to 1 or more, or sync.policy to bsp");
+  if (!asp && rules.sound({"sync.policy"})) rules.idle("sync.rate", "under bsp a step is one mean over all workers");
+}
+
+void check_faults(Rules& rules) {
+  const Faults& faults = rules.job.faults;
+  const std::int64_t workers = rules.job.topology.workers;
+  if (!rules.sound({"topology.workers"})) return;
+  if (faults.min_workers > workers)
+    rules.error({"faults.min_workers"}, "faults.min_workers is {}, but topology.workers is {}", faults.min_workers,
+                workers);
+  if (faults.on_worker_loss == OnWorkerLoss::keep_going && workers == 1)
+    rules.idle("faults.on_worker_loss", "without its only worker the run cannot go on");
+  if (faults.on_worker_loss == OnWorkerLoss::stop && rules.sound({"faults.on_worker_loss"}))
+    rules.idle("faults.min_workers", "faults.on_worker_loss is stop");
+}
+
+}  // namespace
+
+void check_train(Rules& rules) {
+  check_optimizer(rules);
+  check_schedule(rules);
+  check_batch(rules);
+  if (rules.changed("train.steps") && !rules.given("train.epochs"))
+    rules.warning({"train.steps"}, "train.epochs is 1 by default and may end the run before train.steps; give both");
+}
+
+void check_cluster(Rules& rules) {
+  check_servers(rules);
+  check_faults(rules);
+}
+
+}  // namespace dtrain::job

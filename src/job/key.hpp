@@ -1,0 +1,139 @@
+#pragma once
+/// One entry of the catalogue: what a person may know about a key, and how its text gets into a Job and out again.
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "job/catalogue.hpp"
+#include "job/job.hpp"
+#include "job/tree.hpp"
+
+namespace dtrain::job {
+
+enum class Shape {
+  map,
+  map_or_path,
+  list_of_maps,
+  list_of_text,
+  text,
+  path,
+  choice,
+  boolean,
+  integer,
+  auto_integer,
+  number,
+  length,
+  time
+};
+
+/// What a number may be.
+struct Bounds {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_open = false;
+  bool high_open = false;
+};
+inline Bounds above(double low) { return {.low = low, .low_open = true}; }
+inline Bounds at_least(double low) { return {.low = low}; }
+inline Bounds between(double low, double high) { return {.low = low, .high = high}; }
+inline Bounds from_to_below(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
+
+/// "> 0", ">= 0", "[0, 1)", "".
+std::string describe(const Bounds& bounds);
+/// "must be at least 0, got -3"; "" if `value`, which was written as `text`, is within.
+std::string out_of(const Bounds& bounds, double value, const std::string& text);
+
+/// Told what is wrong with a value; the message goes on where the key's path ends ("must be at least 0, got -3").
+using Complain = std::function<void(const Node& at, const std::string& message)>;
+
+/// The field of a key; `layer` counts entries of model.layers and matters to its keys only.
+template <class T>
+using Access = std::function<T&(Job& job, std::size_t layer)>;
+
+/// The functions are empty for maps and lists of maps, which have no value of their own.
+struct Key {
+  KeyInfo info;
+  Shape shape = Shape::text;
+  Bounds bounds;
+  /// Takes a value over, or complains and leaves the field as it was.
+  std::function<void(Job& job, std::size_t layer, const Node& value, const Complain& complain)> set;
+  /// The value as YAML on one line, which `set` reads back to the same.
+  std::function<std::string(Job& job, std::size_t layer)> get;
+
+  bool required() const { return info.default_text == "(required)"; }
+  bool in_layer() const { return info.path.find("[].") != std::string::npos; }
+};
+
+using Keys = std::vector<Key>;
+
+/// The catalogue, in order; maps before what they hold.
+const Keys& table();
+const Key* find(const std::string& path);
+/// "train.optimizer" of "train.optimizer.type"; "" of a first-level key.
+std::string parent_of(const std::string& path);
+/// "type" of "train.optimizer.type".
+std::string name_of(const std::string& path);
+/// Names of the keys of a map ("" for the job itself), in order.
+std::vector<std::string> children_of(const std::string& path);
+
+/// The default text of a key that has a value, as a tree.
+Node default_node(const Key& key);
+/// Sets every key outside model.layers to its default.
+void set_defaults(Job& job);
+/// Sets the keys of one layer to their defaults.
+void set_layer_defaults(Job& job, std::size_t layer);
+
+/// `text` as YAML that reads back as the same text.
+std::string to_yaml(const std::string& text);
+
+// Sections of the catalogue, one file each.
+void add_model_keys(Keys& keys);
+void add_data_keys(Keys& keys);
+void add_train_keys(Keys& keys);
+void add_cluster_keys(Keys& keys);
+
+// Builders, one for each shape.
+Key map_key(std::string path, std::string help);
+Key text_key(std::string path, Access<std::string> field, std::string default_text, std::string help);
+Key path_key(std::string path, Access<std::string> field, std::string default_text, std::string help);
+Key text_list_key(std::string path, Access<std::vector<std::string>> field, std::string default_text, std::string help);
+Key boolean_key(std::string path, Access<bool> field, std::string default_text, std::string help);
+Key integer_key(std::string path, Access<std::int64_t> field, Bounds bounds, std::string default_text,
+                std::string help);
+Key seed_key(std::string path, Access<std::uint64_t> field, std::string default_text, std::string help);
+Key auto_integer_key(std::string path, Access<std::optional<std::int64_t>> field, Bounds bounds, std::string help);
+Key number_key(std::string path, Access<double> field, Bounds bounds, std::string default_text, std::string help);
+Key length_key(std::string path, Access<Length> field, bool time_too, std::string default_text, std::string help);
+Key time_key(std::string path, Access<double> field, std::string default_text, std::string help);
+Key assertion_list_key(std::string path, Access<std::vector<Assertion>> field, std::string help);
+
+/// Adds the unit that a person should think of.
+Key in_unit(Key key, std::string unit);
+
+/// The text of a node, or nullptr after a complaint that it "must be `what`".
+const std::string* text_of(const Node& node, const std::string& what, const Complain& complain);
+/// Index of the choice that a node names.
+std::optional<std::size_t> choose(const Node& node, const std::vector<std::string>& choices, const Complain& complain);
+
+template <class E>
+Key choice_key(std::string path, Access<E> field, const std::vector<std::pair<std::string, E>>& choices,
+               std::string default_text, std::string help) {
+  Key key{{std::move(path), "choice", "", "", {}, std::move(default_text), std::move(help)}, Shape::choice, {}, {}, {}};
+  for (const auto& choice : choices) key.info.choices.push_back(choice.first);
+  key.set = [=, names = key.info.choices](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
+    if (const auto chosen = choose(node, names, complain)) field(job, layer) = choices[*chosen].second;
+  };
+  key.get = [=](Job& job, std::size_t layer) {
+    for (const auto& [name, value] : choices)
+      if (value == field(job, layer)) return name;
+    return std::string();
+  };
+  return key;
+}
+
+}  // namespace dtrain::job

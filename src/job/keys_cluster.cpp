@@ -1,0 +1,74 @@
+#include "job/fields.hpp"
+#include "job/key.hpp"
+
+namespace dtrain::job {
+namespace {
+
+void add_topology_keys(Keys& keys) {
+  keys.push_back(map_key("topology", "Which processes there are."));
+  keys.push_back(choice_key<TopologyKind>("topology.kind", JOB_FIELD(topology.kind),
+                                          {{"parameter_server", TopologyKind::parameter_server}}, "parameter_server",
+                                          "How workers reach each other: through servers that own the weights."));
+  keys.push_back(integer_key("topology.workers", JOB_FIELD(topology.workers), between(1, 10000), "1",
+                             "Processes that compute gradients, external ones included."));
+  keys.push_back(integer_key("topology.external", JOB_FIELD(topology.external), between(0, 10000), "0",
+                             "How many of the workers will join from outside."));
+  keys.push_back(auto_integer_key("topology.servers", JOB_FIELD(topology.servers), between(0, 1024),
+                                  "Processes that own slices of the weights; 0 trains in one process; auto is 0 for "
+                                  "one local worker and 1 otherwise."));
+  keys.push_back(auto_integer_key("topology.threads", JOB_FIELD(topology.threads), between(1, 1024),
+                                  "Threads of each role; auto shares out the cores of the machine."));
+}
+
+void add_sync_keys(Keys& keys) {
+  keys.push_back(map_key("sync", "When workers wait for each other, and what they exchange."));
+  keys.push_back(choice_key<PolicyName>("sync.policy", JOB_FIELD(sync.policy),
+                                        {{"bsp", PolicyName::bsp}, {"asp", PolicyName::asp}}, "bsp",
+                                        "bsp: every step waits for all workers; asp: nobody waits."));
+  keys.push_back(
+      choice_key<Rate>("sync.rate", JOB_FIELD(sync.rate), {{"full", Rate::full}, {"share", Rate::share}}, "full",
+                       "Under asp, whether a push is applied as it is or scaled by its share of the batch."));
+  keys.push_back(choice_key<Codec>("sync.codec", JOB_FIELD(sync.codec), {{"none", Codec::none}}, "none",
+                                   "How gradients are packed; none sends them as 32-bit floats."));
+}
+
+void add_safety_keys(Keys& keys) {
+  keys.push_back(map_key("checkpoint", "What is kept to resume from."));
+  keys.push_back(length_key("checkpoint.every", JOB_FIELD(checkpoint.every), true, "1 epoch",
+                            "Length or time between checkpoints; 0 writes none on the way."));
+  keys.push_back(integer_key("checkpoint.keep", JOB_FIELD(checkpoint.keep), between(1, 1e6), "3",
+                             "How many of the newest checkpoints are kept."));
+  keys.push_back(map_key("faults", "How long to wait for a role, and what to do without it."));
+  keys.push_back(time_key("faults.stalled_after", JOB_FIELD(faults.stalled_after), "10 s",
+                          "Time without progress after which a role counts as lost."));
+  keys.push_back(
+      time_key("faults.join_within", JOB_FIELD(faults.join_within), "60 s", "Time until every role must have joined."));
+  keys.push_back(choice_key<OnWorkerLoss>("faults.on_worker_loss", JOB_FIELD(faults.on_worker_loss),
+                                          {{"stop", OnWorkerLoss::stop}, {"continue", OnWorkerLoss::keep_going}},
+                                          "stop", "Whether a run ends or goes on when a worker is lost."));
+  keys.push_back(integer_key("faults.min_workers", JOB_FIELD(faults.min_workers), between(1, 10000), "1",
+                             "Fewest workers with which a run goes on."));
+}
+
+}  // namespace
+
+void add_cluster_keys(Keys& keys) {
+  add_topology_keys(keys);
+  add_sync_keys(keys);
+  add_safety_keys(keys);
+  keys.push_back(map_key("output", "What is written where."));
+  keys.push_back(
+      path_key("output.dir", JOB_FIELD(output.dir), "runs", "Folder of the run folders; relative to the job file."));
+  keys.push_back(choice_key<IfExists>(
+      "output.if_exists", JOB_FIELD(output.if_exists),
+      {{"new", IfExists::make_new}, {"replace", IfExists::replace}, {"fail", IfExists::fail}}, "new",
+      "What happens when there is a run of that name: a new folder beside it, in its place, or an error."));
+  keys.push_back(in_unit(integer_key("output.log_every", JOB_FIELD(output.log_every), between(1, 1e9), "50",
+                                     "Steps between two lines of metrics."),
+                         "steps"));
+  keys.push_back(assertion_list_key("assert", JOB_FIELD(assertions),
+                                    "Comparisons that must hold at the end, such as test.accuracy >= 0.97; otherwise "
+                                    "the exit code is 9."));
+}
+
+}  // namespace dtrain::job
