@@ -22,6 +22,13 @@ struct Share {
 /// out[k] = fold of shares[.].data[k] over k in [0, out.size()). At least one share. out may alias shares[0].data.
 void fold(std::span<const Share> shares, std::span<float> out);
 
+/// The same fold where contributions come one after another: out = factor * gradient for the first of them, and
+/// out = out + factor * gradient for each later one. `out` may alias `gradient`.
+void fold_first(float factor, std::span<const float> gradient, std::span<float> out);
+void fold_first(double factor, std::span<const double> gradient, std::span<double> out);
+void fold_next(float factor, std::span<const float> gradient, std::span<float> out);
+void fold_next(double factor, std::span<const double> gradient, std::span<double> out);
+
 /// Sum of squares in double over one block of at most block_weights, in a fixed order.
 double sum_of_squares(std::span<const float> block);
 

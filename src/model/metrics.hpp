@@ -28,9 +28,11 @@ class Metrics {
   std::vector<std::pair<std::string, double>> result() const;
 
  private:
+  void add_row(const float* row, Index outputs, float target);
   job::Loss loss_;
   double scale_, shift_;
-  double loss_sum_ = 0, squares_ = 0, absolutes_ = 0, target_sum_ = 0, target_squares_ = 0;
+  double loss_sum_ = 0, squares_ = 0, absolutes_ = 0;
+  double target_mean_ = 0, target_spread_ = 0;  ///< running mean, and sum of squared distances to it (Welford 1962)
   Index rows_ = 0, hits_ = 0;
   std::vector<std::pair<float, bool>> scores_;  ///< binary: (logit, is class 1), for auc
 };
