@@ -110,7 +110,8 @@ class Binder {
 }  // namespace
 
 std::string unknown_key(const std::string& name, const std::string& map, const std::string& shown_map) {
-  const std::string what = fmt::format("unknown key {}{}", in_quotes(name), shown_map.empty() ? "" : " in " + shown_map);
+  const std::string what =
+      fmt::format("unknown key {}{}", in_quotes(name), shown_map.empty() ? "" : " in " + shown_map);
   if (const auto meant = meant_sibling(name, map)) return fmt::format("{}; did you mean '{}'?", what, *meant);
   if (const auto others = elsewhere(name); !others.empty())
     return fmt::format("{}; there is a key {}", what, in_words(others, "and"));

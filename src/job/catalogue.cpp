@@ -86,7 +86,7 @@ const std::vector<KeyInfo>& keys() {
 
 const KeyInfo* find_key(std::string_view path) {
   const Key* key = find(std::string(path));
-  return key ? &key->info : nullptr;
+  return key ? &keys()[static_cast<std::size_t>(key - table().data())] : nullptr;
 }
 
 }  // namespace dtrain::job

@@ -53,6 +53,11 @@ void check_servers(Rules& rules) {
                 "topology.external is {}, but there are {} workers in all, external ones "
                 "included",
                 topology.external, topology.workers);
+  const std::int64_t servers = topology.servers.value_or(1);
+  if (rules.sound({"topology.external_servers"}) && topology.external_servers > servers)
+    rules.error({"topology.external_servers"},
+                "topology.external_servers is {}, but there are {} servers in all, external ones included",
+                topology.external_servers, servers);
   const bool none = topology.servers == 0;
   if (none && topology.workers > 1) {
     rules.error({"topology.servers"}, "{} workers need a server: set topology.servers to 1 or more, or auto",
@@ -60,7 +65,8 @@ void check_servers(Rules& rules) {
   } else if (none && topology.external > 0) {
     rules.error({"topology.servers"}, "an external worker needs a server: set topology.servers to 1 or more, or auto");
   }
-  const bool alone = none || (!topology.servers && topology.workers == 1 && topology.external == 0);
+  const bool outsiders = topology.external > 0 || topology.external_servers > 0;
+  const bool alone = none || (!topology.servers && topology.workers == 1 && !outsiders);
   const bool asp = rules.job.sync.policy == PolicyName::asp;
   if (asp && alone)
     rules.error({"sync.policy"}, "asp needs a server: set topology.servers to 1 or more, or sync.policy to bsp");

@@ -144,6 +144,7 @@ struct Topology {
   TopologyKind kind = TopologyKind::parameter_server;
   std::int64_t workers = 1;
   std::int64_t external = 0;            ///< how many of `workers` join from outside
+  std::int64_t external_servers = 0;    ///< how many of `servers` join from outside
   std::optional<std::int64_t> servers;  ///< absent (`auto`): 0 for one local worker, 1 otherwise
   std::optional<std::int64_t> threads;  ///< absent (`auto`): cores / roles of the machine
   bool operator==(const Topology&) const = default;

@@ -195,8 +195,9 @@ Key number_key(std::string path, Access<double> field, Bounds bounds, std::strin
     const std::string* text = text_of(node, "a number", complain);
     if (!text) return;
     const auto value = parse_number(*text);
-    const std::string problem = value && std::isfinite(*value) ? out_of(bounds, *value, *text)
-                                                               : fmt::format("must be a number, got {}", in_quotes(*text));
+    const std::string problem = value && std::isfinite(*value)
+                                    ? out_of(bounds, *value, *text)
+                                    : fmt::format("must be a number, got {}", in_quotes(*text));
     if (!problem.empty()) return complain(node, problem);
     field(job, layer) = *value;
   };

@@ -16,6 +16,8 @@ void add_topology_keys(Keys& keys) {
   keys.push_back(auto_integer_key("topology.servers", JOB_FIELD(topology.servers), between(0, 1024),
                                   "Processes that own slices of the weights; 0 trains in one process; auto is 0 for "
                                   "one local worker and 1 otherwise."));
+  keys.push_back(integer_key("topology.external_servers", JOB_FIELD(topology.external_servers), between(0, 1024), "0",
+                             "How many of the servers will join from outside."));
   keys.push_back(auto_integer_key("topology.threads", JOB_FIELD(topology.threads), between(1, 1024),
                                   "Threads of each role; auto shares out the cores of the machine."));
 }

@@ -45,7 +45,7 @@ Node* step_into(Node& node, const std::string& part, const std::string& shown, c
     const std::size_t size = node.kind == Node::Kind::list ? node.entries.size() : 0;
     const auto index = static_cast<std::size_t>(parse_integer(part).value_or(0));
     if (index < size) return &node.entries[index].value;
-    findings.error(spot, fmt::format("{} has {} entries, counted from 0", shown, size));
+    findings.error(spot, fmt::format("{} has {} {}, counted from 0", shown, size, size == 1 ? "entry" : "entries"));
     return nullptr;
   }
   if (node.kind == Node::Kind::text && find(shown) && find(shown)->shape == Shape::map_or_path) {

@@ -106,7 +106,12 @@ class Builder : public YAML::EventHandler {
   void OnSequenceEnd() override { close(); }
   void OnMapEnd() override { close(); }
 
-  Node take() { return std::move(root_); }
+  /// Once the whole text is parsed. Only now are keys that are no text told: yaml-cpp also sees one in `[{a: 1}`.
+  Node take() {
+    for (const Node& node : nameless_)
+      findings_.error(node.spot, fmt::format("a key must be text, got {}", describe(node.kind)));
+    return std::move(root_);
+  }
 
  private:
   struct Frame {
@@ -177,7 +182,7 @@ class Builder : public YAML::EventHandler {
     frame.name = node.text;
     frame.name_spot = node.spot;
     if (documents_ > 1) return;
-    if (!frame.keep) return findings_.error(node.spot, fmt::format("a key must be text, got {}", describe(node.kind)));
+    if (!frame.keep) return nameless_.push_back(node);
     const auto [first, fresh] = frame.names.emplace(node.text, node.spot);
     if (fresh) return;
     frame.keep = false;
@@ -206,6 +211,7 @@ class Builder : public YAML::EventHandler {
   Node root_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, Node> anchored_;
+  std::vector<Node> nameless_;
 };
 
 bool refuse_bytes(const std::string& text, int source, Findings& findings) {

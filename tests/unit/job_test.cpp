@@ -1,0 +1,516 @@
+#include <doctest/doctest.h>
+
+#include <unistd.h>
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "base/text.hpp"
+#include "job/catalogue.hpp"
+#include "job/read.hpp"
+#include "random_job.hpp"
+
+using namespace dtrain;
+using namespace dtrain::job;
+
+namespace {
+
+const std::string least = "model: {layers: [{dense: 10}]}\n";
+
+std::string told(const std::string& text, const std::vector<Override>& overrides = {}) {
+  return render(read_job(text, "a.yaml", overrides));
+}
+
+/// What is told about a job that is sound but for these lines.
+std::string told_beside_model(const std::string& lines, const std::vector<Override>& overrides = {}) {
+  return told(least + lines, overrides);
+}
+
+Job sound(const std::string& text, const std::vector<Override>& overrides = {}) {
+  const ReadResult result = read_job(text, "a.yaml", overrides);
+  INFO(render(result));
+  REQUIRE(result.ok());
+  return result.job;
+}
+
+fs::path source_root() { return fs::path(__FILE__).parent_path().parent_path().parent_path(); }
+
+std::vector<fs::path> files_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+/// "train.batch" and "x" make "{train: {batch: x}}"; layers get a `dense` beside the key.
+std::string nested(const std::string& path, const std::string& value) {
+  std::string text = value;
+  std::vector<std::string> parts = split(path, '.');
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    if (*part == "layers[]") {
+      text = "{layers: [" + std::string(parts.back() == "dense" ? "" : "{dense: 3}, ") + text + "]}";
+    } else {
+      text = "{" + *part + ": " + text + "}";
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("two mistakes in one job are both told, with line, column and caret, to the letter") {
+  CHECK(told("model:\n"
+             "  layers:\n"
+             "    - dense: 10\n"
+             "train:\n"
+             "  batch: -3\n"
+             "  optimizer:\n"
+             "    learnig_rate: 5e-2\n") ==
+        "a.yaml:5:10: error: train.batch must be at least 1, got -3\n"
+        "    5 |   batch: -3\n"
+        "      |          ^~\n"
+        "a.yaml:7:5: error: unknown key 'learnig_rate' in train.optimizer; did you mean 'learning_rate'?\n"
+        "    7 |     learnig_rate: 5e-2\n"
+        "      |     ^~~~~~~~~~~~\n"
+        "2 errors\n");
+}
+
+TEST_CASE("one mistake ends without a tally") {
+  CHECK(told_beside_model("seed: x\n") ==
+        "a.yaml:2:7: error: seed must be an integer, got 'x'\n"
+        "    2 | seed: x\n"
+        "      |       ^\n");
+}
+
+TEST_CASE("an unknown key says what was meant, where it lives, or what there is") {
+  CHECK(told_beside_model("trian: {}\n") ==
+        "a.yaml:2:1: error: unknown key 'trian'; did you mean 'train'?\n"
+        "    2 | trian: {}\n"
+        "      | ^~~~~\n");
+  CHECK(told_beside_model("topology: {batch: 3}\n") ==
+        "a.yaml:2:12: error: unknown key 'batch' in topology; there is a key train.batch\n"
+        "    2 | topology: {batch: 3}\n"
+        "      |            ^~~~~\n");
+  CHECK(told_beside_model("sync: {staleness: 3}\n") ==
+        "a.yaml:2:8: error: unknown key 'staleness' in sync; the keys here are policy, rate and codec\n"
+        "    2 | sync: {staleness: 3}\n"
+        "      |        ^~~~~~~~~\n");
+  CHECK(told("model: {layers: [{dense: 3, dropuot: 0.1}, {dense: 10}]}\n") ==
+        "a.yaml:1:29: error: unknown key 'dropuot' in model.layers[0]; did you mean 'dropout'?\n"
+        "    1 | model: {layers: [{dense: 3, dropuot: 0.1}, {dense: 10}]}\n"
+        "      |                             ^~~~~~~\n");
+}
+
+TEST_CASE("a key given twice is told with both places") {
+  CHECK(told_beside_model("train:\n  batch: 8\n  epochs: 2\n  batch: 9\n") ==
+        "a.yaml:5:3: error: train.batch is given twice; the first is on line 3\n"
+        "    5 |   batch: 9\n"
+        "      |   ^~~~~\n");
+  CHECK(told("model: {layers: [{dense: 3}, {dense: 10, bias: true, bias: false}]}\n") ==
+        "a.yaml:1:54: error: model.layers[1].bias is given twice; the first is on line 1\n"
+        "    1 | model: {layers: [{dense: 3}, {dense: 10, bias: true, bias: false}]}\n"
+        "      |                                                      ^~~~\n");
+}
+
+TEST_CASE("an unknown choice is told with the list and the nearest") {
+  CHECK(told_beside_model("train: {optimizer: {type: nestrov}}\n") ==
+        "a.yaml:2:27: error: train.optimizer.type must be one of sgd, momentum, nesterov, adagrad, rmsprop, adam or "
+        "adamw, got 'nestrov'; did you mean 'nesterov'?\n"
+        "    2 | train: {optimizer: {type: nestrov}}\n"
+        "      |                           ^~~~~~~\n");
+  CHECK(told_beside_model("sync: {codec: zip}\n") ==
+        "a.yaml:2:15: error: sync.codec must be none, got 'zip'\n"
+        "    2 | sync: {codec: zip}\n"
+        "      |               ^~~\n");
+}
+
+TEST_CASE("a value of the wrong shape is told by its key") {
+  CHECK(told_beside_model("train: [1, 2]\n") ==
+        "a.yaml:2:8: error: train must be a map of keys, got a list\n"
+        "    2 | train: [1, 2]\n"
+        "      |        ^\n");
+  CHECK(told_beside_model("train: {batch: {a: 1}}\n") ==
+        "a.yaml:2:16: error: train.batch must be an integer, got a map\n"
+        "    2 | train: {batch: {a: 1}}\n"
+        "      |                ^\n");
+  CHECK(told_beside_model("data: {shuffle: \"yes\"}\n") ==
+        "a.yaml:2:17: error: data.shuffle must be true or false, got 'yes'\n"
+        "    2 | data: {shuffle: \"yes\"}\n"
+        "      |                 ^~~~~\n");
+  CHECK(told_beside_model("seed:\n") ==
+        "a.yaml:2:1: error: seed has no value; it must be an integer\n"
+        "    2 | seed:\n"
+        "      | ^~~~\n");
+  CHECK(told("- a\n") ==
+        "a.yaml:1:1: error: a job must be a map of keys, got a list\n"
+        "    1 | - a\n"
+        "      | ^\n");
+  CHECK(told("model: {layers: {dense: 10}}\n") ==
+        "a.yaml:1:17: error: model.layers must be a list of layers, such as [{dense: 10}], got a map\n"
+        "    1 | model: {layers: {dense: 10}}\n"
+        "      |                 ^\n");
+}
+
+TEST_CASE("every key refuses a map for a value and names itself") {
+  for (const KeyInfo& key : keys()) {
+    if (key.type == "map" || key.type == "list of maps" || key.type == "map or path") continue;
+    CAPTURE(key.path);
+    std::string shown = key.path;
+    if (const std::size_t at = shown.find("[]"); at != std::string::npos)
+      shown.replace(at, 2, key.path == "model.layers[].dense" ? "[0]" : "[1]");
+    const std::string text = nested(key.path, "{x: 1}");
+    const std::string out = told(text);
+    CHECK(out.find("error: " + shown + " must be ") != std::string::npos);
+  }
+}
+
+TEST_CASE("a number is told by the side on which it leaves its range") {
+  const auto first_line = [](const std::string& lines) {
+    const std::string out = told_beside_model(lines);
+    return out.substr(0, out.find('\n'));
+  };
+  CHECK(first_line("data: {holdout: 1}") == "a.yaml:2:17: error: data.holdout must be below 1, got 1");
+  CHECK(first_line("data: {holdout: -1/2}") == "a.yaml:2:17: error: data.holdout must be at least 0, got -1/2");
+  CHECK(first_line("train: {optimizer: {learning_rate: 0}}") ==
+        "a.yaml:2:36: error: train.optimizer.learning_rate must be above 0, got 0");
+  CHECK(first_line("topology: {servers: 2000}") ==
+        "a.yaml:2:21: error: topology.servers must be at most 1024, got 2000");
+  CHECK(first_line("topology: {servers: many}") ==
+        "a.yaml:2:21: error: topology.servers must be an integer or auto, got 'many'");
+  CHECK(first_line("train: {clip_norm: nan}") == "a.yaml:2:20: error: train.clip_norm must be a number, got 'nan'");
+}
+
+TEST_CASE("lengths and times want a unit that their key can use") {
+  const auto message = [](const std::string& lines) {
+    const std::string out = told_beside_model(lines);
+    return out.substr(0, out.find('\n'));
+  };
+  CHECK(message("train: {evaluate: 500}") ==
+        "a.yaml:2:19: error: train.evaluate needs a unit (step or epoch), got '500'");
+  CHECK(message("train: {schedule: {warmup: 10 s}}") ==
+        "a.yaml:2:28: error: train.schedule.warmup must be in step or epoch, got '10 s'");
+  CHECK(message("train: {evaluate: 1.5 step}") ==
+        "a.yaml:2:19: error: train.evaluate must be a whole number of steps, got 1.5 step");
+  CHECK(message("train: {evaluate: soon}") ==
+        "a.yaml:2:19: error: train.evaluate must be a number and a unit (step or epoch), got 'soon'");
+  CHECK(message("faults: {stalled_after: 10}") ==
+        "a.yaml:2:25: error: faults.stalled_after needs a unit (ms, s, min or h), got '10'");
+  CHECK(message("faults: {stalled_after: 0 s}") == "a.yaml:2:25: error: faults.stalled_after must be above 0, got 0 s");
+  CHECK(message("checkpoint: {every: -1 epoch}") ==
+        "a.yaml:2:21: error: checkpoint.every must be at least 0, got -1 epoch");
+}
+
+TEST_CASE("values are what their key says, never what YAML would guess") {
+  const Job job = sound(
+      "name: 010\nseed: 010\nmodel: {layers: [{dense: 2}]}\n"
+      "data: {format: csv, train: a.csv, holdout: 1/4, csv: {missing_values: [null, ~, no, ''], delimiter: \"\\t\"}}\n"
+      "checkpoint: {every: 10 min}\nfaults: {stalled_after: 250 ms, join_within: 2 h}\n"
+      "train: {evaluate: 0 step, schedule: {warmup: 500step}, optimizer: {learning_rate: 1e-4}}\n");
+  CHECK(job.name == "010");
+  CHECK(job.seed == 10);
+  CHECK(job.data.holdout == 0.25);
+  CHECK(job.data.train == Files{"a.csv", ""});
+  CHECK(job.data.csv.missing_values == std::vector<std::string>{"null", "~", "no", ""});
+  CHECK(job.data.csv.delimiter == "tab");
+  CHECK(job.checkpoint.every == Length{600, Unit::time});
+  CHECK(job.faults.stalled_after == 0.25);
+  CHECK(job.faults.join_within == 7200);
+  CHECK(job.train.evaluate == Length{0, Unit::epoch});
+  CHECK(job.train.schedule.warmup == Length{500, Unit::step});
+  CHECK(job.train.optimizer.learning_rate == 1e-4);
+}
+
+TEST_CASE("what is no YAML, no text or no single document is refused at its place") {
+  CHECK(told("model: {layers: [\n") ==
+        "a.yaml:2:1: error: this is not YAML: end of sequence flow not found\n"
+        "    2 | \n"
+        "      | ^\n");
+  CHECK(told("name: a\xff\n") ==
+        "a.yaml:1:8: error: byte 0xff has no place here: a job is UTF-8 text\n"
+        "    1 | name: a?\n"
+        "      |        ^\n");
+  CHECK(told("name: \x1b[2J\n") ==
+        "a.yaml:1:7: error: byte 0x1b has no place here: a job is UTF-8 text\n"
+        "    1 | name: ?[2J\n"
+        "      |       ^\n");
+  CHECK(told("name: \"\\e[2J\"\n" + least) ==
+        "a.yaml:1:7: error: name must be one line without control characters\n"
+        "    1 | name: \"\\e[2J\"\n"
+        "      |       ^~~~~~~\n");
+  CHECK(told(least + "--- \nname: a\n") ==
+        "a.yaml:2:1: error: a job is one YAML document, and a second one starts here\n"
+        "    2 | --- \n"
+        "      | ^~~\n");
+  CHECK(told("") == "a.yaml: error: model.layers is required, such as [{dense: 10}]\n");
+  CHECK(told_beside_model("seed: !!int 3\n") ==
+        "a.yaml:2:7: error: a tag means nothing in a job, where every key has its type; leave it out\n"
+        "    2 | seed: !!int 3\n"
+        "      |       ^~~~~\n");
+}
+
+TEST_CASE("aliases are understood, and those that would build cycles or grow without bound are refused") {
+  const Job job = sound("model: {layers: [&a {dense: 8, bias: false}, *a, {dense: 10}]}\n");
+  CHECK(job.model.layers.size() == 3);
+  CHECK(job.model.layers[1] == job.model.layers[0]);
+  CHECK(told("model: &a {layers: [*a]}\n") ==
+        "a.yaml:1:21: error: this alias stands inside the value that it names\n"
+        "    1 | model: &a {layers: [*a]}\n"
+        "      |                     ^\n");
+  std::string laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n";
+  for (char c = 'b'; c < 'j'; ++c) {
+    laughs += fmt::format("{}: &{} [", c, c);
+    for (int i = 0; i < 9; ++i) laughs += fmt::format("*{}, ", static_cast<char>(c - 1));
+    laughs += "]\n";
+  }
+  CHECK(told(laughs).find("error: a job holds at most 20000 values\n") != std::string::npos);
+  CHECK(told(std::string(100000, '[')).find("error: a job is nested at most 50 deep\n") != std::string::npos);
+}
+
+TEST_CASE("carets stand right behind tabs, wide letters, line ends of Windows and in long lines") {
+  CHECK(told_beside_model("train: {\t\tbatch: 0}\n") ==
+        "a.yaml:2:18: error: train.batch must be at least 1, got 0\n"
+        "    2 | train: {\t\tbatch: 0}\n"
+        "      |         \t\t       ^\n");
+  CHECK(told("{name: \xc3\xa9\xc3\xa9, seed: \xc3\xa9, model: {layers: [{dense: 10}]}}\n") ==
+        "a.yaml:1:18: error: seed must be an integer, got '\xc3\xa9'\n"
+        "    1 | {name: \xc3\xa9\xc3\xa9, seed: \xc3\xa9, model: {layers: [{dense: 10}]}}\n"
+        "      |                  ^\n");
+  CHECK(told("model: {layers: [{dense: 10}]}\r\nseed: xyz\r\n") ==
+        "a.yaml:2:7: error: seed must be an integer, got 'xyz'\n"
+        "    2 | seed: xyz\n"
+        "      |       ^~~\n");
+  const std::string far = told("{model: {layers: [{dense: 10}]}, " + std::string(300, ' ') + "seed: x}\n");
+  CHECK(far == "a.yaml:1:340: error: seed must be an integer, got 'x'\n    1 | " + std::string(34, ' ') +
+                   "seed: x}\n      | " + std::string(40, ' ') + "^\n");
+}
+
+TEST_CASE("keys that contradict each other are told at the key to change") {
+  const auto message = [](const std::string& text) {
+    const std::string out = told(text);
+    return out.substr(0, out.find('\n'));
+  };
+  CHECK(message("model: {loss: binary_cross_entropy, layers: [{dense: 2}]}\ndata: {generate: {set: blobs}}") ==
+        "a.yaml:1:54: error: binary_cross_entropy needs a last layer of 1 output, got 2");
+  CHECK(message("model: {layers: [{dense: 10, activation: relu}]}") ==
+        "a.yaml:1:42: error: the last layer must have no activation: the loss expects logits and applies its own");
+  CHECK(message("model: {layers: [{dense: 9}]}") ==
+        "a.yaml:1:26: error: the last layer has 9 outputs, but the generated digits have 10 classes");
+  CHECK(message(least + "data: {format: idx, train: a}") ==
+        "a.yaml:2:21: error: data.format idx needs data.train.labels");
+  CHECK(message(least + "data: {format: csv}") ==
+        "a.yaml:2:16: error: data.format csv needs data.train.features, the training file");
+  CHECK(message(least + "data: {csv: {header: false}}") ==
+        "a.yaml:2:22: error: data.csv.header is only read with data.format csv");
+  CHECK(message(least + "data: {format: libsvm, train: a, test: b, holdout: 0.1}") ==
+        "a.yaml:2:52: error: data.holdout and data.test exclude each other; leave one of them out");
+  CHECK(message(least + "data: {normalize: {target: min_max}}") ==
+        "a.yaml:2:28: error: data.normalize.target is for numbers: with this loss the target is a class");
+  CHECK(message(least + "topology: {workers: 3, servers: 0}") ==
+        "a.yaml:2:33: error: 3 workers need a server: set topology.servers to 1 or more, or auto");
+  CHECK(message(least + "topology: {workers: 3, external: 4}") ==
+        "a.yaml:2:34: error: topology.external is 4, but there are 3 workers in all, external ones included");
+  CHECK(message(least + "topology: {external: 1, servers: 0}") ==
+        "a.yaml:2:34: error: an external worker needs a server: set topology.servers to 1 or more, or auto");
+  CHECK(message(least + "topology: {servers: 2, external_servers: 3}") ==
+        "a.yaml:2:42: error: topology.external_servers is 3, but there are 2 servers in all, external ones included");
+  CHECK(message(least + "sync: {policy: asp}") ==
+        "a.yaml:2:16: error: asp needs a server: set topology.servers to 1 or more, or sync.policy to bsp");
+  CHECK(message(least + "topology: {workers: 200}") ==
+        "a.yaml:2:21: error: train.batch is 128, so some of the 200 workers would never have a row; raise it to 200 or "
+        "more");
+  CHECK(message(least + "train: {batch: 8, micro_batches: 5}\ntopology: {workers: 2}") ==
+        "a.yaml:2:34: error: train.micro_batches is 5, but a worker's part of a batch is 4 rows (8 over 2 workers)");
+  CHECK(message(least + "faults: {min_workers: 2, on_worker_loss: continue}") ==
+        "a.yaml:2:23: error: faults.min_workers is 2, but topology.workers is 1");
+}
+
+TEST_CASE("an assertion names a metric that this job will have") {
+  CHECK(told_beside_model("assert: [test.acuracy >= 0.9]\n") ==
+        "a.yaml:2:10: error: no metric of this job is called 'test.acuracy'; did you mean 'test.accuracy'?\n"
+        "    2 | assert: [test.acuracy >= 0.9]\n"
+        "      |          ^~~~~~~~~~~~~~~~~~~\n");
+  CHECK(told_beside_model("assert:\n  - seconds < 9\n  - test.loss < 1\ndata: {generate: {test_rows: 0}}\n") ==
+        "a.yaml:4:5: error: test.loss needs test rows: give data.test or data.holdout\n"
+        "    4 |   - test.loss < 1\n"
+        "      |     ^~~~~~~~~~~~~\n");
+  CHECK(told_beside_model("assert: [test.accuracy is good]\n") ==
+        "a.yaml:2:10: error: assert needs a metric, one of >= > <= < == != and a number, got 'test.accuracy is good'\n"
+        "    2 | assert: [test.accuracy is good]\n"
+        "      |          ^~~~~~~~~~~~~~~~~~~~~\n");
+}
+
+TEST_CASE("a key without effect is a warning, and the job still stands") {
+  const ReadResult result =
+      read_job(least + "train: {optimizer: {momentum: 0.5}, schedule: {floor: 0.1}}\nsync: {rate: share}\n", "a.yaml");
+  CHECK(result.ok());
+  CHECK(render(result) ==
+        "a.yaml:2:31: warning: train.optimizer.momentum has no effect: only momentum and nesterov have a momentum; set "
+        "train.optimizer.type\n"
+        "    2 | train: {optimizer: {momentum: 0.5}, schedule: {floor: 0.1}}\n"
+        "      |                               ^~~\n"
+        "a.yaml:2:55: warning: train.schedule.floor has no effect: only the cosine schedule has it\n"
+        "    2 | train: {optimizer: {momentum: 0.5}, schedule: {floor: 0.1}}\n"
+        "      |                                                       ^~~\n"
+        "a.yaml:3:14: warning: sync.rate has no effect: under bsp a step is one mean over all workers\n"
+        "    3 | sync: {rate: share}\n"
+        "      |              ^~~~~\n"
+        "3 warnings\n");
+}
+
+TEST_CASE("errors and warnings are counted apart") {
+  const std::string out = told_beside_model("train: {optimizer: {momentum: 0.5}}\nseed: x\n");
+  CHECK(out.substr(out.rfind('\n', out.size() - 2) + 1) == "1 error, 1 warning\n");
+}
+
+TEST_CASE("an override is typed by its key and wins over the text") {
+  const Job job = sound(least + "train: {batch: oops}\ndata: {format: csv, train: a.csv}\n",
+                        {"train.batch=256", "model.layers.0.dense=4", "data.csv.ignore=[a, 'b c']", "name=a: b",
+                         "data.test={features: b.csv}", "data.test.features=c.csv", "checkpoint.every=5 min"});
+  CHECK(job.train.batch == 256);
+  CHECK(job.model.layers[0].dense == 4);
+  CHECK(job.data.csv.ignore == std::vector<std::string>{"a", "b c"});
+  CHECK(job.name == "a: b");
+  CHECK(job.data.train.features == "a.csv");
+  CHECK(job.data.test.features == "c.csv");
+  CHECK(job.checkpoint.every == Length{300, Unit::time});
+  CHECK(sound("", {"model.layers=[{dense: 5}, {dense: 10}]"}).model.layers[0].dense == 5);
+}
+
+TEST_CASE("a wrong override is told as it was written") {
+  CHECK(told(least, {"train.bacth=3"}) ==
+        "--set train.bacth=3: error: unknown key 'bacth' in train; did you mean 'batch'?\n");
+  CHECK(told(least, {"train.batch=0"}) == "--set train.batch=0: error: train.batch must be at least 1, got 0\n");
+  CHECK(told(least, {"train.batch"}) == "--set train.batch: error: an override is written key=value\n");
+  CHECK(told(least, {"train.batch.x=1"}) == "--set train.batch.x=1: error: train.batch has no keys of its own\n");
+  CHECK(told(least, {"model.layers.3.dense=1"}) ==
+        "--set model.layers.3.dense=1: error: model.layers has 1 entry, counted from 0\n");
+  CHECK(told(least, {"model.layers=[{dense: 2}"}) ==
+        "--set model.layers=[{dense: 2}: error: this is not YAML: end of sequence flow not found\n");
+}
+
+TEST_CASE("what is left out has the default of the catalogue, which is that of the struct") {
+  Job job = sound(least);
+  Job expected;
+  expected.name = "a";
+  expected.model.layers = {Layer{}};
+  expected.model.layers[0].dense = 10;
+  expected.data.dir = fs::current_path().string();
+  expected.output.dir = (fs::current_path() / "runs").string();
+  CHECK(job == expected);
+}
+
+TEST_CASE("relative folders start at the job file") {
+  const ReadResult result = read_job(least + "data: {dir: ../sets/}\n", "/jobs/here/digits.v2.yaml");
+  CHECK(result.job.name == "digits.v2");
+  CHECK(result.job.data.dir == "/jobs/sets");
+  CHECK(result.job.output.dir == "/jobs/here/runs");
+}
+
+TEST_CASE("a job written out reads back as the same job, whatever is in it") {
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    CAPTURE(seed);
+    const Job job = random_job(seed);
+    const std::string text = write_job(job);
+    const ReadResult back = read_job(text, "elsewhere/b.yaml");
+    INFO(text, render(back));
+    REQUIRE(back.ok());
+    REQUIRE(back.job == job);
+    REQUIRE(write_job(back.job) == text);
+  }
+}
+
+TEST_CASE("a missing file and a wrong one are job errors with all that is wrong in the message") {
+  const fs::path folder = fs::temp_directory_path() / fmt::format("dtrain-job-{}", ::getpid());
+  make_folder(folder);
+  const std::string file = (folder / "b.yaml").string();
+  write_file(file, std::string_view("model: {layers: [{dense: 0}]}\n"));
+  try {
+    load_job(file, {});
+    FAIL("a wrong job was read");
+  } catch (const Error& error) {
+    CHECK(error.kind() == Kind::job);
+    CHECK(error.message() == file +
+                                 ":1:26: error: model.layers[0].dense must be at least 1, got 0\n"
+                                 "    1 | model: {layers: [{dense: 0}]}\n"
+                                 "      |                          ^\n");
+  }
+  write_file(file, std::string_view(least + "sync: {rate: share}\n"));
+  std::string warnings;
+  CHECK(load_job(file, {}, &warnings).model.layers.size() == 1);
+  CHECK(warnings.find("warning: sync.rate has no effect") != std::string::npos);
+  fs::remove_all(folder);
+  try {
+    load_job(file, {});
+    FAIL("a missing job was read");
+  } catch (const Error& error) {
+    CHECK(error.kind() == Kind::job);
+  }
+}
+
+TEST_CASE("every key of the catalogue has a sentence of help, and its parent stands before it") {
+  std::vector<std::string> seen;
+  for (const KeyInfo& key : keys()) {
+    CAPTURE(key.path);
+    CHECK(key.help.size() > 10);
+    CHECK(key.help.back() == '.');
+    CHECK(find_key(key.path) == &key);
+    const std::size_t dot = key.path.rfind('.');
+    if (dot != std::string::npos) {
+      std::string parent = key.path.substr(0, dot);
+      if (parent.ends_with("[]")) parent.resize(parent.size() - 2);
+      CHECK(std::find(seen.begin(), seen.end(), parent) != seen.end());
+    }
+    seen.push_back(key.path);
+  }
+}
+
+TEST_CASE("the schema admits the keys of the catalogue and no others") {
+  const Json root = schema();
+  std::size_t properties = 0;
+  const auto count = [&](const auto& self, const Json& node) -> void {
+    if (!node.is_object()) return;
+    if (node.contains("properties")) {
+      CHECK(node["additionalProperties"] == false);
+      for (const auto& [name, child] : node["properties"].items()) {
+        ++properties;
+        CHECK(child.contains("description"));
+        self(self, child);
+      }
+    }
+    if (node.contains("items")) self(self, node["items"]);
+    if (node.contains("anyOf"))
+      for (const Json& one : node["anyOf"]) self(self, one);
+  };
+  count(count, root);
+  CHECK(properties == keys().size());
+  CHECK(root["required"] == Json::array({"model"}));
+  CHECK(root["properties"]["train"]["properties"]["batch"] ==
+        Json{{"type", "integer"},
+             {"minimum", 1},
+             {"maximum", 100000000},
+             {"description", "Rows of a step over all workers; never multiplied by their number."},
+             {"default", 128}});
+}
+
+TEST_CASE("every job under configs is read without a remark") {
+  const std::vector<fs::path> files = files_in(source_root() / "configs");
+  CHECK(files.size() >= 8);
+  for (const fs::path& file : files) {
+    CAPTURE(file.string());
+    CHECK(render(read_job(read_file(file, Kind::job), file.string())) == "");
+  }
+}
+
+TEST_CASE("no text of the fuzzer's corpus crashes the reader, and what is sound reads back") {
+  const std::vector<fs::path> files = files_in(source_root() / "tests" / "fuzz" / "corpus" / "job");
+  CHECK(files.size() >= 20);
+  for (const fs::path& file : files) {
+    CAPTURE(file.string());
+    const std::string input = read_file(file, Kind::job);
+    const std::size_t end = input.find('\0');
+    std::vector<Override> overrides;
+    if (end != std::string::npos) overrides = split(std::string_view(input).substr(end + 1), '\n');
+    const ReadResult first = read_job(input.substr(0, end), "fuzz.yaml", overrides);
+    CHECK(first.diagnostics.empty() == render(first).empty());
+    if (first.ok()) CHECK(read_job(write_job(first.job), "other.yaml").job == first.job);
+  }
+}

@@ -1,0 +1,144 @@
+#pragma once
+/// Sound jobs at random: each seed names one, in which any key may hold any value that its siblings allow.
+
+#include <filesystem>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/random.hpp"
+#include "job/job.hpp"
+
+namespace dtrain::job {
+
+/// Draws for one random job; the seed names it.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : seed_(seed) {}
+  std::int64_t upto(std::int64_t most) {
+    return static_cast<std::int64_t>(roll() % static_cast<std::uint64_t>(most + 1));
+  }
+  bool coin() { return upto(1) == 1; }
+  double real(double low, double high) { return low + (high - low) * unit(roll(), roll()); }
+  template <class E>
+  E pick(std::initializer_list<E> all) {
+    return all.begin()[upto(static_cast<std::int64_t>(all.size()) - 1)];
+  }
+  Length length(bool time_too) {
+    switch (upto(time_too ? 3 : 2)) {
+      case 0: return {0, Unit::epoch};
+      case 1: return {static_cast<double>(1 + upto(5000)), Unit::step};
+      case 2: return {real(0.01, 20), Unit::epoch};
+      default: return {real(0.001, 5000), Unit::time};
+    }
+  }
+
+ private:
+  std::uint32_t roll() { return draw(seed_, Purpose::fault, 0, count_++)[0]; }
+  std::uint64_t seed_, count_ = 0;
+};
+
+inline void random_model(Dice& dice, Job& job) {
+  job.model.loss = dice.pick({Loss::softmax_cross_entropy, Loss::binary_cross_entropy, Loss::mean_squared_error});
+  job.model.layers.resize(static_cast<std::size_t>(1 + dice.upto(4)));
+  for (Layer& layer : job.model.layers) {
+    layer.dense = 1 + dice.upto(999);
+    layer.activation = dice.pick({Activation::none, Activation::relu, Activation::leaky_relu, Activation::gelu,
+                                  Activation::tanh, Activation::sigmoid, Activation::softplus});
+    layer.slope = layer.activation == Activation::leaky_relu ? dice.real(0, 1) : 0.01;
+    layer.dropout = dice.real(0, 0.99);
+    layer.init = dice.pick({Init::automatic, Init::he, Init::glorot, Init::uniform, Init::zero});
+    layer.bias = dice.coin();
+  }
+  Layer& last = job.model.layers.back();
+  last.dense = job.model.loss == Loss::softmax_cross_entropy ? 2 + dice.upto(20) : 1;
+  last.activation = Activation::none;
+  last.slope = 0.01;
+}
+
+inline void random_data(Dice& dice, Job& job) {
+  const std::vector<std::string> names{"a.csv", "/b c/d", "it's", "\"q\"", "x: y", "#", "\xc3\xa9", "- 1", "null", "7"};
+  const auto name = [&] {
+    return names[static_cast<std::size_t>(dice.upto(static_cast<std::int64_t>(names.size()) - 1))];
+  };
+  Data& data = job.data;
+  data.format = dice.pick({Format::idx, Format::csv, Format::libsvm});
+  const bool idx = data.format == Format::idx;
+  data.dir = std::filesystem::path("/data/" + name()).lexically_normal().string();
+  data.train = {name(), idx ? name() : ""};
+  if (dice.coin()) {
+    data.test = {name(), idx ? name() : ""};
+  } else {
+    data.holdout = dice.real(0, 0.9);
+  }
+  if (data.format == Format::csv) {
+    data.csv.delimiter = dice.pick<std::string>({",", ";", "tab", "space", "|", "'", "#", "\\"});
+    data.csv.header = dice.coin();
+    data.csv.target = name();
+    data.csv.categorical = {name(), name()};
+    data.csv.ignore = {name()};
+    data.csv.missing_values = {"", name(), "a\tb"};
+    data.csv.missing = dice.pick({Missing::error, Missing::mean, Missing::zero});
+  }
+  if (data.format == Format::libsvm) data.libsvm_features = dice.upto(100000);
+  const auto fit = [&] { return dice.pick({Fit::none, Fit::standardize, Fit::min_max}); };
+  data.normalize = {dice.real(1e-9, 2), fit(), job.model.loss == Loss::mean_squared_error ? fit() : Fit::none};
+  data.sharing = dice.pick({Sharing::replicate, Sharing::shard});
+  data.partition = dice.pick({Partition::stride, Partition::contiguous});
+  data.shuffle = dice.coin();
+}
+
+inline void random_train(Dice& dice, Job& job) {
+  Train& train = job.train;
+  train.epochs = 1 + dice.upto(100);
+  train.steps = dice.upto(100000);
+  train.batch = 100 + dice.upto(1000);
+  train.micro_batches = 1 + dice.upto(4);
+  train.optimizer = {
+      dice.pick({OptimizerType::sgd, OptimizerType::momentum, OptimizerType::nesterov, OptimizerType::adagrad,
+                 OptimizerType::rmsprop, OptimizerType::adam, OptimizerType::adamw}),
+      dice.real(1e-9, 3),
+      dice.real(0, 0.999),
+      dice.real(0, 0.999),
+      dice.real(0, 0.999),
+      dice.real(0, 0.999),
+      dice.real(1e-12, 1e-3),
+      dice.real(0, 0.1)};
+  train.clip_norm = dice.real(0, 10);
+  train.schedule = {
+      dice.pick({ScheduleType::constant, ScheduleType::step, ScheduleType::exponential, ScheduleType::cosine}),
+      dice.length(false),
+      {1 + dice.real(0, 4), Unit::epoch},
+      dice.real(0.01, 1),
+      dice.real(0, 1)};
+  train.on_nonfinite = dice.pick({OnNonfinite::stop, OnNonfinite::ignore});
+  train.evaluate = dice.length(false);
+}
+
+inline Job random_job(std::uint64_t seed) {
+  Dice dice(seed);
+  Job job;
+  job.name = dice.pick<std::string>({"a", "a b", "x:y", "~", "0x1f", "true"});
+  job.seed = static_cast<std::uint64_t>(dice.upto(1000000000000));
+  random_model(dice, job);
+  random_data(dice, job);
+  random_train(dice, job);
+  job.topology.workers = 2 + dice.upto(18);
+  job.topology.external = dice.upto(job.topology.workers);
+  if (dice.coin()) job.topology.servers = 1 + dice.upto(7);
+  job.topology.external_servers = dice.upto(job.topology.servers.value_or(1));
+  if (dice.coin()) job.topology.threads = 1 + dice.upto(7);
+  job.sync = {dice.pick({PolicyName::bsp, PolicyName::asp}), dice.pick({Rate::full, Rate::share}), Codec::none};
+  job.checkpoint = {dice.length(true), 1 + dice.upto(9)};
+  job.faults = {dice.real(0.1, 1e4), dice.real(0.1, 1e4), dice.pick({OnWorkerLoss::stop, OnWorkerLoss::keep_going}),
+                1 + dice.upto(job.topology.workers - 1)};
+  job.output = {"/runs/" + job.name, dice.pick({IfExists::make_new, IfExists::replace, IfExists::fail}),
+                1 + dice.upto(999)};
+  const double bound = dice.real(-1, 1);
+  job.assertions = {{"train.loss", "<=", bound, fmt::format("train.loss <= {}", bound)}};
+  return job;
+}
+
+}  // namespace dtrain::job
