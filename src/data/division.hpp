@@ -30,22 +30,35 @@ class Division {
   Index applied_before(Index step) const;
   std::uint32_t epoch_of(Index step) const;
 
-  /// From the next call on, the rows are shared by these ranks. Under `shard` the rows of a rank that is not in the
-  /// list are dealt out to the others by stride.
+  /// From the next call on, the rows are shared by these ranks (ascending, at least one). Under `shard` the rows that a
+  /// step takes from the shard of an absent rank are dealt out to the present ones by stride, so that a change of the
+  /// list, at whatever step, neither repeats nor skips a row.
   void set_active(std::vector<int> active);
 
  private:
+  Index in_step(Index step) const;
+  Index place_of(int rank) const;
   void shuffle(std::uint32_t epoch);
-  void share_out(std::uint32_t epoch);
+  void size_shards();
+  void deal_steps();
+  void deal_batch(Index batch, std::span<std::uint32_t> taken);
+  void shuffle_shard(std::uint32_t epoch, std::size_t shard);
+  std::span<const std::uint32_t> shard_rows(Index step, std::size_t shard) const;
+  Index shard_count(Index step, std::size_t shard) const;
+
   bool shard_, shuffle_;
   job::Partition partition_;
   std::uint64_t seed_;
   Index rows_, batch_, epochs_, step_limit_;
   std::vector<int> active_;
-  std::uint32_t epoch_ = ~0u;                        ///< of order_ and shards_
-  std::vector<std::uint32_t> order_;                 ///< replicate: the global order
-  std::vector<std::vector<std::uint32_t>> shards_;   ///< shard: per active rank, its rows in order
-  std::vector<std::vector<std::uint32_t>> borders_;  ///< shard: per step, the cumulative count of each active rank
+  std::uint32_t epoch_ = ~0u;         ///< of order_
+  std::vector<std::uint32_t> order_;  ///< the epoch's order; under shard, one shard after the other
+
+  // shard only. Shards belong to the ranks 0..shards-1, present or not; sizes and counts are the same in every epoch.
+  std::vector<Index> first_;            ///< shard i is order_[first_[i], first_[i+1])
+  std::vector<std::uint32_t> borders_;  ///< [step in epoch, shard]: rows of the shard that earlier steps took
+  std::vector<std::size_t> absent_;     ///< shards whose rank is not active
+  std::vector<std::uint32_t> scratch_;  ///< a permutation, or the rows of one part; holds what it may ever need
 };
 
 }  // namespace dtrain::data

@@ -1,0 +1,25 @@
+#pragma once
+/// Data sets that need no files: every row is a pure function of (seed, parameters, row number). Test rows have the
+/// numbers after the training rows. Labels are balanced: every run of as many rows as there are classes has each once.
+/// Made with arithmetic only where possible (Philox, sums, products), so that digits do not depend on a math library.
+
+#include <memory>
+#include <string>
+
+#include "data/source.hpp"
+
+namespace dtrain::data {
+
+inline constexpr Index digit_side = 28;
+inline constexpr Index digit_pixels = digit_side * digit_side;
+
+/// Class of row `row` among `classes`.
+Index generated_class(std::uint64_t seed, Index row, Index classes);
+
+/// Draws digit `digit` as row `row`: strokes with a random shift, rotation, slant, size, thickness and ink, whose
+/// control points and pixels are disturbed in proportion to `noise`. Writes digit_pixels bytes, 255 is full ink.
+void draw_digit(std::uint64_t seed, Index row, Index digit, double noise, unsigned char* pixels);
+
+std::unique_ptr<Source> generated_source(const job::Generate& generate, std::uint64_t seed, Part part);
+
+}  // namespace dtrain::data
