@@ -29,6 +29,20 @@ std::string Sha256::hex() {
 
 std::string sha256(std::span<const std::byte> bytes) { return Sha256().add(bytes).hex(); }
 
+std::string hmac_sha256(std::string_view key, std::string_view message) {
+  const auto bytes = [](std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); };
+  crypto_auth_hmacsha256_state state;
+  std::array<unsigned char, crypto_auth_hmacsha256_BYTES> code{};
+  crypto_auth_hmacsha256_init(&state, bytes(key), key.size());
+  crypto_auth_hmacsha256_update(&state, bytes(message), message.size());
+  crypto_auth_hmacsha256_final(&state, code.data());
+  return fmt::format("{:02x}", fmt::join(code, ""));
+}
+
+bool same_secret(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
 std::uint64_t fast_hash(std::span<const std::byte> bytes, std::uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace dtrain {
 
@@ -22,6 +23,11 @@ class Sha256 {
 };
 
 std::string sha256(std::span<const std::byte> bytes);
+
+/// HMAC-SHA256 (RFC 2104), 64 lower-case hex digits. `key` may have any length.
+std::string hmac_sha256(std::string_view key, std::string_view message);
+/// Equality in a time that does not tell where two secrets of the same length first differ.
+bool same_secret(std::string_view a, std::string_view b);
 
 /// XXH3, 64 bits. `seed` chains pieces: hash of (hash so far, next piece).
 std::uint64_t fast_hash(std::span<const std::byte> bytes, std::uint64_t seed = 0);

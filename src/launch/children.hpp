@@ -2,8 +2,12 @@
 /// Processes of this machine: started, watched, ended. The only door to fork and exec.
 ///
 /// A child is this very binary; it dies with its parent (parent-death signal, then getppid), ignores SIGINT and SIGTERM
-/// of the terminal's group by being told so, and writes stderr to a log file.
+/// of the terminal's group by being told so, and writes stdout and stderr to a log file. It inherits no descriptor but
+/// these, and stdin from /dev/null.
+///
+/// The kernel's parent is a thread: start children from one that lives as long as they shall (the main thread).
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <filesystem>
@@ -21,6 +25,7 @@ struct Command {
   std::vector<std::string> arguments;                            ///< after the binary itself
   std::vector<std::pair<std::string, std::string>> environment;  ///< added to ours
   std::filesystem::path log;                                     ///< stdout and stderr are appended to it
+  std::filesystem::path binary = "/proc/self/exe";               ///< another one only in tests
 };
 
 /// How a child ended.
@@ -31,14 +36,15 @@ struct Exit {
   std::string text() const;
 };
 
+/// One process. Used by one thread at a time.
 class Child {
  public:
-  /// Throws Error(Kind::environment) if the process cannot be started.
+  /// Returns once the new program runs. Throws Error(Kind::environment) if it cannot be started, or its log opened.
   explicit Child(const Command& command);
   /// Kills (SIGKILL) and reaps if it still runs.
   ~Child();
   Child(Child&& other) noexcept;
-  Child& operator=(Child&&) = delete;
+  Child& operator=(Child&& other) noexcept;
 
   const std::string& name() const { return name_; }
   pid_t pid() const { return pid_; }
@@ -46,6 +52,7 @@ class Child {
   int descriptor() const { return pidfd_; }
   /// How it ended, once it has. Never blocks.
   std::optional<Exit> ended();
+  /// Nothing happens if it has ended.
   void signal(int number);
   /// Waits until it has ended or the deadline passed; then SIGKILL. Returns how it ended.
   Exit finish(Seconds within);
@@ -57,30 +64,43 @@ class Child {
   std::optional<Exit> exit_;
 };
 
+/// The environment variable in which a child finds the process id of its parent.
+inline constexpr const char* parent_variable = "DTRAIN_PARENT";
+
 /// Called first in a child role: asks the kernel for SIGKILL when the parent dies, and checks that it has not died yet.
+/// Does nothing in a role that was not started by Child: that one belongs to its shell.
 void die_with_parent();
 
-/// SIGINT and SIGTERM as something to poll: handlers that write to an eventfd. One instance in a process.
+/// SIGINT and SIGTERM as something to poll: handlers that write to an eventfd. One instance in a process; the handlers
+/// that it found are put back by the destructor. System calls return EINTR (no SA_RESTART).
 class Signals {
  public:
   Signals();
   ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
   int descriptor() const { return fd_; }
   /// Signals received so far (first: finish the step; second: at once); 0 if none. Clears readability.
   int count();
-  /// The number of the last one.
+  /// The number of the last one; 0 if none.
   int last() const;
 
  private:
   int fd_;
+  int count_ = 0;
+  struct sigaction old_interrupt_ {};
+  struct sigaction old_terminate_ {};
 };
 
-/// Cores this process may use (affinity, cgroup quota), at least 1; and bytes of memory available.
-int cores();
-std::size_t memory_bytes();
+/// Cores this process may use (affinity, cgroup v2 quota rounded down), at least 1; and bytes of memory that it may
+/// still take (the kernel's MemAvailable, cgroup v2 limits; file pages that can be dropped count as free).
+/// `root`: where proc/ and sys/ are mounted.
+int cores(const std::filesystem::path& root = "/");
+std::size_t memory_bytes(const std::filesystem::path& root = "/");
 std::string host_name();
 
-/// A fresh 0700 folder with a short name for Unix sockets, removed (with its content) by the destructor.
+/// A fresh 0700 folder with a short name for Unix sockets, removed (with its content) by the destructor. Under
+/// $XDG_RUNTIME_DIR, $TMPDIR or /tmp: the first that can be written to and whose path leaves a socket's name 40 bytes.
 class SocketFolder {
  public:
   SocketFolder();

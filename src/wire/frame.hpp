@@ -8,7 +8,7 @@
 ///        0    4 magic        0x44545231 ("1RTD")
 ///        4    2 version      of this grammar
 ///        6    2 type         Type
-///        8    2 codec        0: fp32 or plain bytes
+///        8    2 codec        0: fp32 or plain bytes; no other is known to this version
 ///       10    2 sender_role  Role
 ///       12    4 sender_rank
 ///       16    8 nonce        of the job: two runs never meet
@@ -23,7 +23,7 @@
 ///       72    8 count        weights in the payload
 ///       80    8 rows         push: rows b_i behind the gradient; others: as their type says
 ///       88    8 payload      its length in bytes
-///       96    8 payload_hash XXH3 of the payload for control messages, 0 for weights and gradients
+///       96    8 payload_hash XXH3 of the payload where hashes_payload(type), else 0
 ///      104    8 checksum     XXH3 of bytes 0..103
 ///
 /// Decoding refuses, never throws: bytes from outside close that peer, not the process. Pure; any thread.
@@ -52,6 +52,7 @@ enum class Type : std::uint16_t {
   left = 4,      ///< payload: Json (final counters)
   failed = 5,    ///< payload: Json (exit code, message)
   frozen = 6,    ///< server: its version and the pushes it has whole, after `lost`. Payload: Json
+  cut = 7,       ///< server: what the snapshot that follows on the data socket is of. Payload: Json
   // control: coordinator -> role
   welcome = 16,     ///< payload: Json (role, rank, resolved job, encoding, facts, plan)
   start = 17,       ///< payload: Json (server endpoints and keys, first step)
@@ -59,6 +60,7 @@ enum class Type : std::uint16_t {
   abort = 19,       ///< leave at once
   lost = 20,        ///< rank: of the lost worker. Servers freeze
   membership = 21,  ///< payload: Json (epoch, active ranks, first step it holds for, step to fold again or not)
+  goodbye = 23,     ///< all is done: send `left` and end
   refused = 22,     ///< payload: Json (why a join was not admitted)
   // data: worker -> server
   pull = 32,   ///< wants the weights of version >= clock
@@ -101,11 +103,12 @@ struct Refusal {
   std::string why;
 };
 
-/// Refuses: wrong length, magic, version, type, role, checksum; piece >= pieces; a float payload (codec 0 types push,
-/// weights, load, snapshot) whose length is not 4 * count; offset + count that overflows.
+/// Refuses: wrong length, magic, version, checksum, type, role, codec; piece >= pieces; a float payload (types push,
+/// weights, load, snapshot) whose length is not 4 * count, or that claims a hash; offset + count above 2^63 - 1.
 std::variant<Header, Refusal> decode(std::span<const std::byte> bytes);
 
-/// True for types whose payload is hashed (control, squares), false for weights and gradients.
+/// True for types whose payload is hashed (control, pull, leave, squares), false for those that carry floats (push,
+/// weights, load, snapshot).
 bool hashes_payload(Type type);
 
 }  // namespace dtrain::wire

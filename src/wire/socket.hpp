@@ -1,7 +1,12 @@
 #pragma once
 /// Sockets of a role: all of them owned and used by one thread. The only door to ZeroMQ.
 ///
-/// Every wait has a deadline and is done by poll() alone; send and receive never block.
+/// Every wait has a deadline and is done by Poller alone; send and receive never block. Queues are unlimited: credits
+/// belong to the protocol above. Nothing here throws for bytes or peers from outside.
+///
+/// ZMQ_IMMEDIATE stays off: a role connects and says `join` at once, and the message waits for the connection, however
+/// long the other end takes to bind. So a dealer's send always succeeds; that its peer died is told by a Monitor. What
+/// waits in a dealer's queue keeps its InFlight busy until the peer is back or the socket is closed.
 
 #include <atomic>
 #include <cstdint>
@@ -35,6 +40,8 @@ struct Message {
   zmq::message_t payload;
   std::string peer;     ///< ROUTER only: identity to answer to
   int descriptor = -1;  ///< of the connection it came by, to match with a disconnect; -1 if unknown
+  std::string user;     ///< the sender's public key (Z85) as its CURVE handshake proved it; "" without CURVE
+  std::string address;  ///< of a `join` by tcp: the sender's, as we see it
   std::string_view text() const { return payload.to_string_view(); }
 };
 
@@ -50,50 +57,61 @@ class InFlight {
   std::atomic<int> count_{0};
 };
 
-/// Bytes and messages that crossed a socket, payload and headers apart.
+/// Bytes and messages that crossed a socket. Refused messages and what ZeroMQ adds (identities, framing) do not count.
 struct Counters {
   std::uint64_t messages_sent = 0, messages_received = 0;
   std::uint64_t payload_sent = 0, payload_received = 0;
   std::uint64_t wire_sent = 0, wire_received = 0;  ///< headers and payloads
 };
 
-/// A ZeroMQ context with its I/O thread. Outlives its sockets; its destructor waits at most for their LINGER.
+/// The largest payload that a peer accepts (a larger one ends the connection), and the size of the pieces in which
+/// floats are best sent (measured by tests/bench/transport.cpp).
+inline constexpr std::size_t max_payload_bytes = std::size_t{64} << 20;
+inline constexpr std::size_t piece_bytes = std::size_t{1} << 20;
+
+/// A ZeroMQ context with its I/O thread. Outlives its sockets; its destructor waits at most for their LINGER (1 s).
 class Context {
  public:
-  explicit Context(int io_threads = 1);
+  explicit Context(int io_threads = 1) : context_(io_threads) {}
   zmq::context_t& get() { return context_; }
 
  private:
   zmq::context_t context_;
 };
 
-/// Keys of one end, and of the other (Z85); empty strings: no CURVE.
+/// Keys of one end, and of the other (Z85).
 struct Keys {
   std::string public_key, secret_key;
-  std::string server_key;  ///< a connecting end: the public key it expects
+  std::string server_key;  ///< a connecting end: the public key it expects. "": this end binds
+  std::string domain;      ///< a binding end: whom the Authenticator admits (wire/security.hpp)
 };
 
 class Socket {
  public:
   enum class Pattern { router, dealer };
-  /// Sets ROUTER_MANDATORY, IMMEDIATE, LINGER, HEARTBEAT (250 ms, time-out 1 s), MAXMSGSIZE, unlimited marks; IPv6.
-  /// `identity`: DEALER only.
+  /// Sets ROUTER_MANDATORY, LINGER (1 s), HEARTBEAT (250 ms, time-out 1 s), MAXMSGSIZE, HANDSHAKE_IVL, unlimited marks.
+  /// `identity`: DEALER only, 1 to 255 bytes, the first not zero; "" lets the router choose.
   Socket(Context& context, Pattern pattern, const std::string& identity, const Keys* keys = nullptr);
 
-  /// Returns the endpoint that others connect to (a wildcard port resolved). Throws Error(Kind::environment) that names
-  /// the endpoint and the remedy (port in use, no such address, permission).
+  /// Returns the endpoint that others connect to: a wildcard port resolved, and a wildcard address replaced by this
+  /// host's first address off loopback. IPv6 only for addresses in brackets. Throws Error(Kind::environment) that names
+  /// the endpoint and the remedy (port in use, no such address, permission, a socket path over 107 bytes).
   std::string bind(const std::string& endpoint);
+  /// Returns at once, whether or not anybody listens yet. Throws as bind() does, for an endpoint that cannot be one.
   void connect(const std::string& endpoint);
 
   /// Queues a message; the payload is copied. `peer` for ROUTER. False if the peer is gone (ROUTER) or never came.
+  /// Of `header`, what `self` says, sequence, payload and payload_hash are filled in here.
   bool send(const Self& self, Header header, std::span<const std::byte> payload, const std::string& peer = {});
   bool send(const Self& self, Header header, std::string_view text, const std::string& peer = {});
   /// Queues floats without copying: `values` must stay untouched until `in_flight` is idle again.
   bool send_floats(const Self& self, Header header, std::span<const float> values, InFlight& in_flight,
                    const std::string& peer = {});
 
-  /// The next message, or nullopt if there is none now. Messages that do not decode, or carry another nonce than
-  /// `nonce`, are dropped and counted in refused(), with the reason given to `on_refusal`.
+  /// The next message, or nullopt if there is none now. Messages that do not decode, whose payload is not what their
+  /// header says, or that carry another nonce than `nonce`, are dropped and counted in refused(), with the reason given
+  /// to `on_refusal`. Two exceptions for who has not been told the nonce yet: `nonce` 0 takes any, and a `join` may
+  /// carry 0. nullopt may also come after many refusals in a row: poll again.
   std::optional<Message> receive(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal = {});
 
   zmq::socket_t& get() { return socket_; }
@@ -101,6 +119,10 @@ class Socket {
   std::uint64_t refused() const { return refused_; }
 
  private:
+  bool send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer);
+  bool send_frame(zmq::message_t& frame, bool more);
+  void prefer_ipv6_for(const std::string& endpoint);
+
   zmq::socket_t socket_;
   Pattern pattern_;
   std::uint64_t sequence_ = 0;
@@ -109,39 +131,49 @@ class Socket {
 };
 
 /// Tells when connections of a socket come and go, heartbeat time-outs included. Polled like a socket.
+///
+/// Must die before the socket that it watches. It is another queue than the socket's own: on `disconnected`, first take
+/// the messages that are still waiting, the last of which may say why. The kernel gives a descriptor to the next
+/// connection once it is free.
 class Monitor {
  public:
   Monitor(Context& context, Socket& watched);
   ~Monitor();
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
   struct Event {
-    enum class What { connected, disconnected, handshake_failed } what;
-    int descriptor;
-    std::string endpoint;
+    /// connected: bytes can flow. ready: the handshake is done, messages can flow. handshake_failed: wrong keys, not
+    /// admitted, not ZeroMQ; `disconnected` follows.
+    enum class What { connected, ready, disconnected, handshake_failed } what;
+    int descriptor;        ///< connected and disconnected; -1 otherwise
+    std::string endpoint;  ///< ours if we bound it
   };
   std::optional<Event> next();
   zmq::socket_t& get() { return pair_; }
 
  private:
   zmq::socket_t pair_;
+  void* watched_;
 };
 
-/// Waits until something is readable or the time is up; EINTR counts as nothing readable. At most `timeout_ms`.
-/// ready[k] tells whether item k is readable.
+/// Waits until something is readable or the time is up. Items are numbered from 0 in the order of add().
 class Poller {
  public:
   void add(Socket& socket) { add(socket.get()); }
   void add(zmq::socket_t& socket);
   void add(int descriptor);
   void clear() { items_.clear(); }
-  /// True if anything is readable.
+  /// At most `timeout_ms`; a signal ends it with nothing readable. True if anything is readable.
   bool wait(int timeout_ms);
-  bool ready(std::size_t k) const { return (items_[k].revents & ZMQ_POLLIN) != 0; }
+  /// Whether item k was readable (or its connection broken) at the end of the last wait.
+  bool ready(std::size_t k) const { return (items_[k].revents & (ZMQ_POLLIN | ZMQ_POLLERR)) != 0; }
 
  private:
   std::vector<zmq::pollitem_t> items_;
 };
 
 /// Tells malloc to keep large blocks instead of returning them to the kernel: receiving MiBs then costs no page faults.
+/// For the whole process; call it first, before threads start.
 void keep_large_blocks();
 
 }  // namespace dtrain::wire

@@ -1,0 +1,59 @@
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+
+#include "base/error.hpp"
+#include "launch/children.hpp"
+
+namespace dtrain::launch {
+namespace {
+
+// A handler is given nothing but the signal's number: what it writes to must be found without an argument. This is the
+// only state of the process that no object owns.
+std::atomic<int> handler_descriptor{-1};
+std::atomic<int> last_signal{0};
+static_assert(std::atomic<int>::is_always_lock_free, "a handler may not wait for a lock");
+
+void note(int number) {
+  const int saved = errno;
+  last_signal.store(number);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(handler_descriptor.load(), &one, sizeof one);
+  errno = saved;
+}
+
+}  // namespace
+
+Signals::Signals() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (fd_ < 0) throw Error(Kind::environment, with_errno("cannot listen for signals", errno));
+  int none = -1;
+  if (!handler_descriptor.compare_exchange_strong(none, fd_)) {
+    ::close(fd_);
+    fail(Kind::internal, "signals are listened for twice");
+  }
+  last_signal.store(0);
+  struct sigaction action {};
+  action.sa_handler = note;
+  ::sigaction(SIGINT, &action, &old_interrupt_);
+  ::sigaction(SIGTERM, &action, &old_terminate_);
+}
+
+Signals::~Signals() {
+  ::sigaction(SIGINT, &old_interrupt_, nullptr);
+  ::sigaction(SIGTERM, &old_terminate_, nullptr);
+  handler_descriptor.store(-1);
+  ::close(fd_);
+}
+
+int Signals::count() {
+  std::uint64_t more = 0;
+  if (::read(fd_, &more, sizeof more) == sizeof more) count_ += static_cast<int>(more);
+  return count_;
+}
+
+int Signals::last() const { return last_signal.load(); }
+
+}  // namespace dtrain::launch

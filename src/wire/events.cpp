@@ -1,0 +1,73 @@
+#include <cerrno>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "wire/socket.hpp"
+
+namespace dtrain::wire {
+namespace {
+
+constexpr int failures =
+    ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+constexpr int arrivals = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED;
+constexpr int watched_events = arrivals | failures | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
+
+/// The first frame of an event, as zmq_socket_monitor(3) lays it out, in the host's byte order.
+Monitor::Event read_event(const zmq::message_t& frame) {
+  std::uint16_t number = 0;
+  std::int32_t value = -1;
+  if (frame.size() >= sizeof number + sizeof value) {
+    std::memcpy(&number, frame.data(), sizeof number);
+    std::memcpy(&value, static_cast<const char*>(frame.data()) + sizeof number, sizeof value);
+  }
+  using What = Monitor::Event::What;
+  if ((number & arrivals) != 0) return {What::connected, value, {}};
+  if (number == ZMQ_EVENT_DISCONNECTED) return {What::disconnected, value, {}};
+  return {number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? What::ready : What::handshake_failed, -1, {}};
+}
+
+bool receive_frame(zmq::socket_t& socket, zmq::message_t& frame) {
+  int received;
+  do {
+    received = zmq_msg_recv(frame.handle(), socket.handle(), ZMQ_DONTWAIT);
+  } while (received < 0 && errno == EINTR);
+  return received >= 0;
+}
+
+}  // namespace
+
+Monitor::Monitor(Context& context, Socket& watched) : pair_(context.get(), ZMQ_PAIR), watched_(watched.get().handle()) {
+  const std::string address = fmt::format("inproc://monitor-{}", hex(entropy()));
+  pair_.set(zmq::sockopt::linger, 0);
+  pair_.set(zmq::sockopt::rcvhwm, 0);
+  if (zmq_socket_monitor(watched_, address.c_str(), watched_events) != 0)
+    fail(Kind::internal, "cannot watch a socket: {}", zmq_strerror(errno));
+  pair_.connect(address);
+}
+
+Monitor::~Monitor() { zmq_socket_monitor(watched_, nullptr, 0); }
+
+std::optional<Monitor::Event> Monitor::next() {
+  zmq::message_t frame;
+  if (!receive_frame(pair_, frame)) return std::nullopt;
+  Event event = read_event(frame);
+  while (frame.more() && receive_frame(pair_, frame)) event.endpoint = frame.to_string();
+  return event;
+}
+
+void Poller::add(zmq::socket_t& socket) { items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0}); }
+
+void Poller::add(int descriptor) { items_.push_back({nullptr, descriptor, ZMQ_POLLIN, 0}); }
+
+bool Poller::wait(int timeout_ms) {
+  const int readable = zmq_poll(items_.data(), static_cast<int>(items_.size()), timeout_ms);
+  if (readable >= 0) return readable > 0;
+  if (errno != EINTR) fail(Kind::internal, "cannot wait: {}", zmq_strerror(errno));
+  for (auto& item : items_) item.revents = 0;
+  return false;
+}
+
+}  // namespace dtrain::wire

@@ -1,0 +1,253 @@
+#include "wire/socket.hpp"
+
+#include <malloc.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "wire/endpoint.hpp"
+
+namespace dtrain::wire {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int refusals_in_a_row = 64;
+
+/// In libzmq 4.3.4 the option works, but its name is kept among the drafts.
+constexpr int zap_enforce_domain = 93;
+
+int milliseconds(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
+
+void set_connection_options(zmq::socket_t& socket) {
+  socket.set(zmq::sockopt::sndhwm, 0);
+  socket.set(zmq::sockopt::rcvhwm, 0);
+  socket.set(zmq::sockopt::linger, milliseconds(1s));
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(max_payload_bytes));
+  socket.set(zmq::sockopt::handshake_ivl, milliseconds(10s));
+  socket.set(zmq::sockopt::heartbeat_ivl, milliseconds(250ms));
+  socket.set(zmq::sockopt::heartbeat_timeout, milliseconds(1s));
+  socket.set(zmq::sockopt::heartbeat_ttl, milliseconds(1s));
+  socket.set(zmq::sockopt::connect_timeout, milliseconds(3s));
+  socket.set(zmq::sockopt::reconnect_ivl, milliseconds(20ms));
+  socket.set(zmq::sockopt::reconnect_ivl_max, milliseconds(500ms));
+  socket.set(zmq::sockopt::backlog, 1024);
+  socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_idle, 10);
+  socket.set(zmq::sockopt::tcp_keepalive_intvl, 5);
+  socket.set(zmq::sockopt::tcp_keepalive_cnt, 3);
+}
+
+void set_keys(zmq::socket_t& socket, const Keys& keys) {
+  socket.set(zmq::sockopt::curve_publickey, keys.public_key);
+  socket.set(zmq::sockopt::curve_secretkey, keys.secret_key);
+  if (!keys.server_key.empty()) {
+    socket.set(zmq::sockopt::curve_serverkey, keys.server_key);
+    return;
+  }
+  socket.set(zmq::sockopt::curve_server, true);
+  socket.set(zmq::sockopt::zap_domain, keys.domain);
+  const int enforced = 1;
+  if (zmq_setsockopt(socket.handle(), zap_enforce_domain, &enforced, sizeof enforced) != 0)
+    fail(Kind::environment, "this ZeroMQ cannot enforce who is admitted; encrypted links need libzmq 4.3 or newer");
+}
+
+std::span<const std::byte> bytes_of(const zmq::message_t& frame) {
+  return {static_cast<const std::byte*>(frame.data()), frame.size()};
+}
+
+/// The frames of one message. `count` may exceed the three that are kept.
+struct Frames {
+  zmq::message_t frame[3];
+  int count = 0;
+};
+
+/// False: nothing there.
+bool receive_frame(zmq::socket_t& socket, zmq::message_t& frame) {
+  while (zmq_msg_recv(frame.handle(), socket.handle(), ZMQ_DONTWAIT) < 0) {
+    if (errno == EAGAIN) return false;
+    if (errno != EINTR) fail(Kind::internal, "cannot receive: {}", zmq_strerror(errno));
+  }
+  return true;
+}
+
+/// All frames of the next message, which ZeroMQ delivers together or not at all.
+bool receive_frames(zmq::socket_t& socket, Frames& frames) {
+  if (!receive_frame(socket, frames.frame[0])) return false;
+  frames.count = 1;
+  zmq::message_t surplus;
+  bool more = frames.frame[0].more();
+  while (more) {
+    zmq::message_t& next = frames.count < 3 ? frames.frame[frames.count] : surplus;
+    if (!receive_frame(socket, next)) break;
+    more = next.more();
+    ++frames.count;
+  }
+  return true;
+}
+
+std::optional<std::string> payload_fault(const Header& header, const zmq::message_t& payload) {
+  if (payload.size() != header.payload)
+    return fmt::format("the header announces {} bytes, {} came", header.payload, payload.size());
+  if (hashes_payload(header.type) && fast_hash(bytes_of(payload)) != header.payload_hash)
+    return "the payload's hash is wrong";
+  return std::nullopt;
+}
+
+std::optional<std::string> nonce_fault(const Header& header, std::uint64_t nonce) {
+  const bool newcomer = header.type == Type::join && header.nonce == 0;
+  if (nonce == 0 || header.nonce == nonce || newcomer) return std::nullopt;
+  return "it belongs to another run";
+}
+
+void describe_connection(Message& message, zmq::message_t& header_frame) {
+  message.descriptor = zmq_msg_get(header_frame.handle(), ZMQ_SRCFD);
+  if (const char* user = zmq_msg_gets(header_frame.handle(), "User-Id")) message.user = user;
+  if (message.header.type != Type::join) return;
+  if (const char* address = zmq_msg_gets(header_frame.handle(), "Peer-Address")) message.address = address;
+}
+
+std::variant<Message, Refusal> open(Frames& frames, bool has_identity, std::uint64_t nonce) {
+  const int first = has_identity ? 1 : 0;
+  const int parts = frames.count - first;
+  if (parts < 1 || parts > 2) return Refusal{fmt::format("a message has 1 or 2 frames, not {}", parts)};
+  zmq::message_t& header_frame = frames.frame[first];
+  auto decoded = decode(bytes_of(header_frame));
+  if (auto* refusal = std::get_if<Refusal>(&decoded)) return std::move(*refusal);
+  Message message;
+  message.header = std::get<Header>(decoded);
+  if (parts == 2) message.payload = std::move(frames.frame[first + 1]);
+  if (auto why = nonce_fault(message.header, nonce)) return Refusal{*std::move(why)};
+  if (auto why = payload_fault(message.header, message.payload)) return Refusal{*std::move(why)};
+  describe_connection(message, header_frame);
+  return message;
+}
+
+/// A peer's identity as text that is safe to print.
+std::string printable(const std::string& identity) {
+  std::string text;
+  for (const char c : identity) {
+    if (c > ' ' && c < 0x7f)
+      text += c;
+    else
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  }
+  return text;
+}
+
+}  // namespace
+
+void InFlight::release(void*, void* self) {
+  static_cast<InFlight*>(self)->count_.fetch_sub(1, std::memory_order_release);
+}
+
+Socket::Socket(Context& context, Pattern pattern, const std::string& identity, const Keys* keys)
+    : socket_(context.get(), pattern == Pattern::router ? ZMQ_ROUTER : ZMQ_DEALER), pattern_(pattern) {
+  set_connection_options(socket_);
+  if (pattern == Pattern::router) socket_.set(zmq::sockopt::router_mandatory, true);
+  if (!identity.empty()) socket_.set(zmq::sockopt::routing_id, identity);
+  if (keys != nullptr) set_keys(socket_, *keys);
+}
+
+/// With IPv6 on, ZeroMQ looks names up as IPv6 first and tries no second address: "localhost" would never reach a
+/// listener on 127.0.0.1.
+void Socket::prefer_ipv6_for(const std::string& endpoint) {
+  socket_.set(zmq::sockopt::ipv6, endpoint.find('[') != std::string::npos);
+}
+
+std::string Socket::bind(const std::string& endpoint) {
+  prefer_ipv6_for(endpoint);
+  if (zmq_bind(socket_.handle(), endpoint.c_str()) != 0) fail_to("listen on", endpoint, errno);
+  return reachable(socket_.get(zmq::sockopt::last_endpoint));
+}
+
+void Socket::connect(const std::string& endpoint) {
+  prefer_ipv6_for(endpoint);
+  if (zmq_connect(socket_.handle(), endpoint.c_str()) != 0) fail_to("connect to", endpoint, errno);
+}
+
+bool Socket::send_frame(zmq::message_t& frame, bool more) {
+  while (zmq_msg_send(frame.handle(), socket_.handle(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0) {
+    if (errno == EAGAIN || errno == EHOSTUNREACH) return false;
+    if (errno != EINTR) fail(Kind::internal, "cannot send: {}", zmq_strerror(errno));
+  }
+  return true;
+}
+
+bool Socket::send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer) {
+  header.sender_role = self.role;
+  header.sender_rank = self.rank;
+  header.nonce = self.nonce;
+  header.incarnation = self.incarnation;
+  header.epoch = self.epoch;
+  header.sequence = sequence_ + 1;
+  header.payload = payload.size();
+  if (pattern_ == Pattern::router) {
+    zmq::message_t identity(peer.data(), peer.size());
+    if (!send_frame(identity, true)) return false;
+  }
+  const auto bytes = encode(header);
+  zmq::message_t frame(bytes.data(), bytes.size());
+  if (!send_frame(frame, header.payload > 0)) return false;
+  if (header.payload > 0 && !send_frame(payload, false)) return false;
+  ++sequence_;
+  ++counters_.messages_sent;
+  counters_.payload_sent += header.payload;
+  counters_.wire_sent += header_bytes + header.payload;
+  return true;
+}
+
+bool Socket::send(const Self& self, Header header, std::span<const std::byte> payload, const std::string& peer) {
+  header.payload_hash = hashes_payload(header.type) ? fast_hash(payload) : 0;
+  return send_message(self, header, zmq::message_t(payload.data(), payload.size()), peer);
+}
+
+bool Socket::send(const Self& self, Header header, std::string_view text, const std::string& peer) {
+  return send(self, header, std::as_bytes(std::span(text.data(), text.size())), peer);
+}
+
+bool Socket::send_floats(const Self& self, Header header, std::span<const float> values, InFlight& in_flight,
+                         const std::string& peer) {
+  header.payload_hash = 0;
+  if (values.empty()) return send_message(self, header, zmq::message_t(), peer);
+  in_flight.add();
+  // ZeroMQ only reads from a message that it is given to send.
+  zmq::message_t payload(const_cast<float*>(values.data()), values.size_bytes(), &InFlight::release, &in_flight);
+  return send_message(self, header, std::move(payload), peer);
+}
+
+std::optional<Message> Socket::receive(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal) {
+  const bool has_identity = pattern_ == Pattern::router;
+  for (int refusals = 0; refusals < refusals_in_a_row; ++refusals) {
+    Frames frames;
+    if (!receive_frames(socket_, frames)) return std::nullopt;
+    const std::string peer = has_identity ? frames.frame[0].to_string() : std::string();
+    auto opened = open(frames, has_identity, nonce);
+    if (auto* message = std::get_if<Message>(&opened)) {
+      ++counters_.messages_received;
+      counters_.payload_received += message->header.payload;
+      counters_.wire_received += header_bytes + message->header.payload;
+      message->peer = peer;
+      return std::move(*message);
+    }
+    ++refused_;
+    const std::string& why = std::get<Refusal>(opened).why;
+    if (on_refusal) on_refusal(has_identity ? fmt::format("from {}: {}", printable(peer), why) : why);
+  }
+  return std::nullopt;
+}
+
+void keep_large_blocks() {
+  constexpr int largest_threshold = 32 << 20;  // glibc takes no more
+  mallopt(M_MMAP_THRESHOLD, largest_threshold);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);  // also keeps the I/O threads' heaps, which are 64 MiB each, from being unmapped
+}
+
+}  // namespace dtrain::wire
