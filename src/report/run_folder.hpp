@@ -13,9 +13,10 @@ namespace dtrain::report {
 
 class RunFolder {
  public:
-  /// Makes the folder for a new run: `out` itself if given (--out), else output.dir/NAME or NAME-2, NAME-3, .. by
-  /// if_exists. Private to the user (0700). Throws Error(Kind::environment); with if_exists: fail,
-  /// Error(Kind::environment) that names the folder and the remedy.
+  /// Makes the folder for a new run, with logs/ and checkpoints/ in it: `out` itself if given (--out; it may exist if
+  /// it is empty), else output.dir/NAME or NAME-2, NAME-3, .. by if_exists. Private to the user (0700). Two processes
+  /// never get the same folder. Throws Error(Kind::environment); where the folder exists and may not be taken, one that
+  /// names it and the remedy. `replace` removes a folder only if it has a resolved.yaml, which every run writes.
   static RunFolder create(const job::Job& job, const std::string& out);
   /// Opens an existing one for resume; throws Error(Kind::checkpoint) if it is none.
   static RunFolder open(const std::filesystem::path& path);
@@ -28,14 +29,17 @@ class RunFolder {
   std::filesystem::path path_;
 };
 
-/// metrics.jsonl: one object a line, each with `event` and `time`; appended and flushed line by line.
+/// metrics.jsonl: one object a line, each with `event` and `time`; appended line by line, unbuffered. A line that a
+/// crash left unfinished is ended first, so that it spoils no other.
 class MetricsFile {
  public:
   explicit MetricsFile(const std::filesystem::path& file);
-  /// Throws Error(Kind::environment) if the line cannot be written (a full disk).
+  /// `event`: an object; `time` is added (UTC) if it has none. Throws Error(Kind::environment) if the line cannot be
+  /// written (a full disk).
   void write(const Json& event);
 
  private:
+  void put(const std::string& text);
   struct Close {
     void operator()(std::FILE* f) const { std::fclose(f); }
   };

@@ -2,13 +2,16 @@
 /// A training state on disk: written aside, synced, renamed, then DONE with checksums; and read back only if sound.
 ///
 /// checkpoints/step-N/: state.safetensors ("weights" and "moment.0".. over the flat vector), progress.json, DONE (one
-/// line a file: sha256, two blanks, name). A folder without DONE, or whose sums differ, is not a checkpoint.
+/// line a file: sha256, two blanks, name: `sha256sum -c DONE` checks it). A folder without DONE, or whose sums differ,
+/// is not a checkpoint. Folders on the way in or out carry another name: .step-N.part is not complete yet,
+/// step-N.replaced has been superseded and is still sound. One process at a time saves into a run.
 
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.hpp"
@@ -27,8 +30,9 @@ struct State {
   Json facts;  ///< what must match on resume: data hash, layout, seed; and what is recorded: kernels, threads
 };
 
-/// Writes checkpoints/step-N below `run` and then removes all but the newest `keep` sound ones. Throws
-/// Error(Kind::environment) and leaves earlier checkpoints alone.
+/// Writes checkpoints/step-N below `run` and then removes all but the newest `keep` (at least 1) complete ones; the one
+/// just written is always kept. An existing step-N is replaced. Throws Error(Kind::environment) and then leaves earlier
+/// checkpoints alone.
 /// Returns the folder.
 std::filesystem::path save(const std::filesystem::path& run, const State& state, int keep);
 
@@ -37,6 +41,9 @@ std::optional<State> load_newest(const std::filesystem::path& run, std::vector<s
 
 /// One checkpoint; throws Error(Kind::checkpoint) that says what is wrong.
 State load(const std::filesystem::path& folder);
+
+/// The same from the bytes of state.safetensors and progress.json; `where` names them in messages.
+State decode_state(std::string_view tensors, std::string_view progress, const std::string& where);
 
 /// sha256 of weights as little-endian bytes, in hex: `weights.sha256` of a summary.
 std::string weights_hash(std::span<const float> weights);
