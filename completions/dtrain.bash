@@ -1,0 +1,155 @@
+# bash completion for dtrain; printed by `dtrain completions bash`.
+
+_dtrain_offer() {
+  mapfile -t COMPREPLY < <(compgen "$@" -- "$word")
+}
+
+_dtrain_files() {
+  compopt -o filenames 2> /dev/null
+  _dtrain_offer "$@"
+}
+
+# Values of a key or a flag that has a list of choices.
+_dtrain_choices() {
+  case "$1" in
+    model.loss) _dtrain_offer -W "softmax_cross_entropy binary_cross_entropy mean_squared_error" ;;
+    data.format) _dtrain_offer -W "idx csv libsvm generated" ;;
+    data.csv.missing) _dtrain_offer -W "error mean zero" ;;
+    data.generate.set) _dtrain_offer -W "digits blobs line" ;;
+    data.normalize.features) _dtrain_offer -W "none standardize min_max" ;;
+    data.normalize.target) _dtrain_offer -W "none standardize min_max" ;;
+    data.sharing) _dtrain_offer -W "replicate shard" ;;
+    data.partition.by) _dtrain_offer -W "stride contiguous" ;;
+    train.optimizer.type) _dtrain_offer -W "sgd momentum nesterov adagrad rmsprop adam adamw" ;;
+    train.schedule.type) _dtrain_offer -W "constant step exponential cosine" ;;
+    train.on_nonfinite) _dtrain_offer -W "stop ignore" ;;
+    topology.kind) _dtrain_offer -W "parameter_server" ;;
+    sync.policy) _dtrain_offer -W "bsp asp" ;;
+    sync.rate) _dtrain_offer -W "full share" ;;
+    sync.codec) _dtrain_offer -W "none" ;;
+    faults.on_worker_loss) _dtrain_offer -W "stop continue" ;;
+    output.if_exists) _dtrain_offer -W "new replace fail" ;;
+  esac
+}
+
+_dtrain_verb() {
+  local k
+  for ((k = 1; k < COMP_CWORD; ++k)); do
+    case "${COMP_WORDS[k]}" in
+      run | resume | worker | server | check | plan | bench | eval | predict | inspect | compare | report | explain | schema | completions | man)
+        verb=${COMP_WORDS[k]}
+        return
+        ;;
+    esac
+  done
+}
+
+_dtrain() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb="" key=""
+  COMPREPLY=()
+  _dtrain_verb
+  # "--set key=value" arrives as the words --set, key, = and value.
+  if [[ $word == "=" ]]; then
+    key=$before word=""
+  elif [[ $before == "=" ]]; then
+    key=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+  if [[ $key == --set ]]; then
+    before=--set
+  elif [[ $key == --* ]]; then
+    before=$key
+  elif [[ -n $key ]]; then
+    _dtrain_choices "$key"
+    return
+  fi
+  case "$before" in
+    --connect)
+      :
+      return
+      ;;
+    --out)
+      _dtrain_files -d
+      return
+      ;;
+    --max-time)
+      :
+      return
+      ;;
+    --listen)
+      :
+      return
+      ;;
+    --token-file)
+      _dtrain_files -f
+      return
+      ;;
+    --data-dir)
+      _dtrain_files -d
+      return
+      ;;
+    --data)
+      _dtrain_files -f
+      return
+      ;;
+    --labels)
+      _dtrain_files -f
+      return
+      ;;
+    --job)
+      _dtrain_files -f
+      return
+      ;;
+    --steps)
+      :
+      return
+      ;;
+    --set)
+      compopt -o nospace 2> /dev/null; _dtrain_offer -S = -W "name seed model.loss data.format data.dir data.train.features data.train.labels data.test.features data.test.labels data.holdout data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm.features data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize.scale data.normalize.features data.normalize.target data.sharing data.partition.by data.shuffle train.epochs train.steps train.batch train.micro_batches train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate topology.kind topology.workers topology.external topology.servers topology.external_servers topology.threads sync.policy sync.rate sync.codec checkpoint.every checkpoint.keep faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers output.dir output.if_exists output.log_every assert"
+      return
+      ;;
+    --color)
+      _dtrain_offer -W "auto always never"
+      return
+      ;;
+  esac
+  if [[ $word == -* ]]; then
+    case "$verb" in
+      run) _dtrain_offer -W "--out --resume --max-time --listen --token-file --insecure --set --json --quiet --verbose --color --help --version" ;;
+      resume) _dtrain_offer -W "--max-time --listen --token-file --insecure --json --quiet --verbose --color --help --version" ;;
+      worker) _dtrain_offer -W "--connect --token-file --insecure --data-dir --json --quiet --verbose --color --help --version" ;;
+      server) _dtrain_offer -W "--connect --token-file --insecure --data-dir --json --quiet --verbose --color --help --version" ;;
+      check) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
+      plan) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
+      bench) _dtrain_offer -W "--steps --set --json --quiet --verbose --color --help --version" ;;
+      eval) _dtrain_offer -W "--data --labels --job --set --json --quiet --verbose --color --help --version" ;;
+      predict) _dtrain_offer -W "--data --labels --job --probabilities --set --json --quiet --verbose --color --help --version" ;;
+      inspect) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+      compare) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+      report) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+      explain) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+      schema) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+      completions) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+      man) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+      *) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+    esac
+    return
+  fi
+  case "$verb" in
+    run) _dtrain_files -f ;;
+    resume) _dtrain_files -d ;;
+    check) _dtrain_files -f ;;
+    plan) _dtrain_files -f ;;
+    bench) _dtrain_files -f ;;
+    eval) _dtrain_files -f ;;
+    predict) _dtrain_files -f ;;
+    inspect) _dtrain_files -f ;;
+    compare) _dtrain_files -d ;;
+    report) _dtrain_files -d ;;
+    explain) _dtrain_offer -W "name seed model model.layers model.layers.dense model.layers.activation model.layers.slope model.layers.dropout model.layers.init model.layers.bias model.loss data data.format data.dir data.train data.train.features data.train.labels data.test data.test.features data.test.labels data.holdout data.csv data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm data.libsvm.features data.generate data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize data.normalize.scale data.normalize.features data.normalize.target data.sharing data.partition data.partition.by data.shuffle train train.epochs train.steps train.batch train.micro_batches train.optimizer train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate topology topology.kind topology.workers topology.external topology.servers topology.external_servers topology.threads sync sync.policy sync.rate sync.codec checkpoint checkpoint.every checkpoint.keep faults faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers output output.dir output.if_exists output.log_every assert" ;;
+    completions) _dtrain_offer -W "bash zsh fish" ;;
+    man) _dtrain_offer -W "dtrain.1 dtrain-job.5" ;;
+    "") _dtrain_offer -W "run resume worker server check plan bench eval predict inspect compare report explain schema completions man" ;;
+  esac
+}
+
+complete -F _dtrain dtrain

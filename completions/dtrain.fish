@@ -1,0 +1,303 @@
+# fish completion for dtrain; printed by `dtrain completions fish`.
+
+function __dtrain_assignments
+    printf '%s\t%s\n' \
+        'name=' 'What the run is called in folders and reports; the job file\'s name if empty.' \
+        'seed=' 'Names the random draws of the whole run: the same seed gives the same run.' \
+        'model.loss=' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
+        'model.loss=softmax_cross_entropy' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
+        'model.loss=binary_cross_entropy' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
+        'model.loss=mean_squared_error' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
+        'data.format=' 'What the files hold; generated data are drawn from the seed and need no file.' \
+        'data.format=idx' 'What the files hold; generated data are drawn from the seed and need no file.' \
+        'data.format=csv' 'What the files hold; generated data are drawn from the seed and need no file.' \
+        'data.format=libsvm' 'What the files hold; generated data are drawn from the seed and need no file.' \
+        'data.format=generated' 'What the files hold; generated data are drawn from the seed and need no file.' \
+        'data.dir=' 'Folder where relative data files start; itself relative to the job file.' \
+        'data.train.features=' 'The training file; with idx the one with the images or vectors.' \
+        'data.train.labels=' 'The idx file with the labels of the training rows.' \
+        'data.test.features=' 'The test file; with idx the one with the images or vectors.' \
+        'data.test.labels=' 'The idx file with the labels of the test rows.' \
+        'data.holdout=' 'Share of the training rows kept for testing where there is no test file.' \
+        'data.csv.delimiter=' 'What stands between two fields: one character, tab, or space for runs of blanks.' \
+        'data.csv.header=' 'Whether the first line names the columns.' \
+        'data.csv.target=' 'The column to predict: its name, its number from 1, first or last.' \
+        'data.csv.categorical=' 'Columns, by name or number, whose numbers are categories; text columns always are.' \
+        'data.csv.ignore=' 'Columns, by name or number, to leave out.' \
+        'data.csv.missing_values=' 'Texts that stand for a missing value.' \
+        'data.csv.missing=' 'What a missing number becomes; a missing category is one of its own.' \
+        'data.csv.missing=error' 'What a missing number becomes; a missing category is one of its own.' \
+        'data.csv.missing=mean' 'What a missing number becomes; a missing category is one of its own.' \
+        'data.csv.missing=zero' 'What a missing number becomes; a missing category is one of its own.' \
+        'data.libsvm.features=' 'Number of features; 0 takes the highest index in the training file.' \
+        'data.generate.set=' 'digits: drawn figures of 28x28 in ten classes; blobs: a normal cloud a class; line: a number linear in the features, for regression.' \
+        'data.generate.set=digits' 'digits: drawn figures of 28x28 in ten classes; blobs: a normal cloud a class; line: a number linear in the features, for regression.' \
+        'data.generate.set=blobs' 'digits: drawn figures of 28x28 in ten classes; blobs: a normal cloud a class; line: a number linear in the features, for regression.' \
+        'data.generate.set=line' 'digits: drawn figures of 28x28 in ten classes; blobs: a normal cloud a class; line: a number linear in the features, for regression.' \
+        'data.generate.rows=' 'Training rows to generate.' \
+        'data.generate.test_rows=' 'Test rows to generate.' \
+        'data.generate.features=' 'Features of blobs and line; digits always have 784.' \
+        'data.generate.classes=' 'Classes of blobs; digits always have 10.' \
+        'data.generate.noise=' 'Spread of blobs, deviation of line\'s target, blur and jitter of digits.' \
+        'data.normalize.scale=' 'Every feature is multiplied by it; 1/255 makes bytes lie between 0 and 1.' \
+        'data.normalize.features=' 'standardize: mean 0 and deviation 1 in each column; min_max: from 0 to 1.' \
+        'data.normalize.features=none' 'standardize: mean 0 and deviation 1 in each column; min_max: from 0 to 1.' \
+        'data.normalize.features=standardize' 'standardize: mean 0 and deviation 1 in each column; min_max: from 0 to 1.' \
+        'data.normalize.features=min_max' 'standardize: mean 0 and deviation 1 in each column; min_max: from 0 to 1.' \
+        'data.normalize.target=' 'The same for the target of a regression; metrics stay in its own unit.' \
+        'data.normalize.target=none' 'The same for the target of a regression; metrics stay in its own unit.' \
+        'data.normalize.target=standardize' 'The same for the target of a regression; metrics stay in its own unit.' \
+        'data.normalize.target=min_max' 'The same for the target of a regression; metrics stay in its own unit.' \
+        'data.sharing=' 'replicate: every worker can reach all rows; shard: each holds rows of its own.' \
+        'data.sharing=replicate' 'replicate: every worker can reach all rows; shard: each holds rows of its own.' \
+        'data.sharing=shard' 'replicate: every worker can reach all rows; shard: each holds rows of its own.' \
+        'data.partition.by=' 'stride: every N-th row; contiguous: N blocks of neighbours.' \
+        'data.partition.by=stride' 'stride: every N-th row; contiguous: N blocks of neighbours.' \
+        'data.partition.by=contiguous' 'stride: every N-th row; contiguous: N blocks of neighbours.' \
+        'data.shuffle=' 'Whether each epoch visits the rows in an order of its own.' \
+        'train.epochs=' 'How often every row is visited.' \
+        'train.steps=' 'Ends training after so many steps, if that is before the epochs; 0 never does.' \
+        'train.batch=' 'Rows of a step over all workers; never multiplied by their number.' \
+        'train.micro_batches=' 'Pieces in which each worker computes its part of a batch, to need less memory.' \
+        'train.optimizer.type=' 'The optimizer.' \
+        'train.optimizer.type=sgd' 'The optimizer.' \
+        'train.optimizer.type=momentum' 'The optimizer.' \
+        'train.optimizer.type=nesterov' 'The optimizer.' \
+        'train.optimizer.type=adagrad' 'The optimizer.' \
+        'train.optimizer.type=rmsprop' 'The optimizer.' \
+        'train.optimizer.type=adam' 'The optimizer.' \
+        'train.optimizer.type=adamw' 'The optimizer.' \
+        'train.optimizer.learning_rate=' 'Length of a step; what the schedule multiplies.' \
+        'train.optimizer.momentum=' 'Share of the last step kept in the next, of momentum and nesterov.' \
+        'train.optimizer.beta1=' 'Decay of the running mean of gradients, of adam and adamw.' \
+        'train.optimizer.beta2=' 'Decay of the running mean of squared gradients, of adam and adamw.' \
+        'train.optimizer.decay_rate=' 'Decay of the running mean of squared gradients, of rmsprop.' \
+        'train.optimizer.epsilon=' 'Added to the root of squared gradients, of adagrad, rmsprop, adam and adamw.' \
+        'train.optimizer.weight_decay=' 'Pull of weights towards 0, never of biases; decoupled from the gradient in adamw.' \
+        'train.clip_norm=' 'Gradients longer than this are shortened to it; 0 leaves them alone.' \
+        'train.schedule.type=' 'Shape of the schedule after the warm-up.' \
+        'train.schedule.type=constant' 'Shape of the schedule after the warm-up.' \
+        'train.schedule.type=step' 'Shape of the schedule after the warm-up.' \
+        'train.schedule.type=exponential' 'Shape of the schedule after the warm-up.' \
+        'train.schedule.type=cosine' 'Shape of the schedule after the warm-up.' \
+        'train.schedule.warmup=' 'Length over which the rate first rises from 0; 0 leaves the warm-up out.' \
+        'train.schedule.every=' 'Length after which the factor has been applied once, of step and exponential.' \
+        'train.schedule.factor=' 'What the rate is multiplied by, of step and exponential.' \
+        'train.schedule.floor=' 'The last rate of cosine, as a share of the first.' \
+        'train.on_nonfinite=' 'What happens when the loss or a weight is no longer a finite number.' \
+        'train.on_nonfinite=stop' 'What happens when the loss or a weight is no longer a finite number.' \
+        'train.on_nonfinite=ignore' 'What happens when the loss or a weight is no longer a finite number.' \
+        'train.evaluate=' 'Length between evaluations on the test rows; 0 evaluates at the end only.' \
+        'topology.kind=' 'How workers reach each other: through servers that own the weights.' \
+        'topology.kind=parameter_server' 'How workers reach each other: through servers that own the weights.' \
+        'topology.workers=' 'Processes that compute gradients, external ones included.' \
+        'topology.external=' 'How many of the workers will join from outside.' \
+        'topology.servers=' 'Processes that own slices of the weights; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
+        'topology.external_servers=' 'How many of the servers will join from outside.' \
+        'topology.threads=' 'Threads of each role; auto shares out the cores of the machine.' \
+        'sync.policy=' 'bsp: every step waits for all workers; asp: nobody waits.' \
+        'sync.policy=bsp' 'bsp: every step waits for all workers; asp: nobody waits.' \
+        'sync.policy=asp' 'bsp: every step waits for all workers; asp: nobody waits.' \
+        'sync.rate=' 'Under asp, whether a push is applied as it is or scaled by its share of the batch.' \
+        'sync.rate=full' 'Under asp, whether a push is applied as it is or scaled by its share of the batch.' \
+        'sync.rate=share' 'Under asp, whether a push is applied as it is or scaled by its share of the batch.' \
+        'sync.codec=' 'How gradients are packed; none sends them as 32-bit floats.' \
+        'sync.codec=none' 'How gradients are packed; none sends them as 32-bit floats.' \
+        'checkpoint.every=' 'Length or time between checkpoints; 0 writes none on the way.' \
+        'checkpoint.keep=' 'How many of the newest checkpoints are kept.' \
+        'faults.stalled_after=' 'Time without progress after which a role counts as lost.' \
+        'faults.join_within=' 'Time until every role must have joined.' \
+        'faults.on_worker_loss=' 'Whether a run ends or goes on when a worker is lost.' \
+        'faults.on_worker_loss=stop' 'Whether a run ends or goes on when a worker is lost.' \
+        'faults.on_worker_loss=continue' 'Whether a run ends or goes on when a worker is lost.' \
+        'faults.min_workers=' 'Fewest workers with which a run goes on.' \
+        'output.dir=' 'Folder of the run folders; relative to the job file.' \
+        'output.if_exists=' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
+        'output.if_exists=new' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
+        'output.if_exists=replace' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
+        'output.if_exists=fail' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
+        'output.log_every=' 'Steps between two lines of metrics.' \
+        'assert=' 'Comparisons that must hold at the end, such as test.accuracy >= 0.97; otherwise the exit code is 9.'
+end
+
+function __dtrain_keys
+    printf '%s\t%s\n' \
+        'name' 'What the run is called in folders and reports; the job file\'s name if empty.' \
+        'seed' 'Names the random draws of the whole run: the same seed gives the same run.' \
+        'model' 'The network and what it minimises.' \
+        'model.layers' 'The layers, from the input to the output.' \
+        'model.layers.dense' 'Outputs of a dense layer; each is a weighted sum of all its inputs.' \
+        'model.layers.activation' 'Function applied to each output; the last layer before a cross-entropy loss has none, for the loss contains it.' \
+        'model.layers.slope' 'Slope of leaky_relu below 0.' \
+        'model.layers.dropout' 'Probability with which an output is zeroed in training.' \
+        'model.layers.init' 'Distribution of the first weights; auto is he before relu, leaky_relu, gelu and softplus, and glorot otherwise.' \
+        'model.layers.bias' 'Whether a learned constant is added to each output.' \
+        'model.loss' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
+        'data' 'Where the rows come from and how they are shared out.' \
+        'data.format' 'What the files hold; generated data are drawn from the seed and need no file.' \
+        'data.dir' 'Folder where relative data files start; itself relative to the job file.' \
+        'data.train' 'The training rows; a plain path is short for its features.' \
+        'data.train.features' 'The training file; with idx the one with the images or vectors.' \
+        'data.train.labels' 'The idx file with the labels of the training rows.' \
+        'data.test' 'The test rows; a plain path is short for its features.' \
+        'data.test.features' 'The test file; with idx the one with the images or vectors.' \
+        'data.test.labels' 'The idx file with the labels of the test rows.' \
+        'data.holdout' 'Share of the training rows kept for testing where there is no test file.' \
+        'data.csv' 'How to read csv files.' \
+        'data.csv.delimiter' 'What stands between two fields: one character, tab, or space for runs of blanks.' \
+        'data.csv.header' 'Whether the first line names the columns.' \
+        'data.csv.target' 'The column to predict: its name, its number from 1, first or last.' \
+        'data.csv.categorical' 'Columns, by name or number, whose numbers are categories; text columns always are.' \
+        'data.csv.ignore' 'Columns, by name or number, to leave out.' \
+        'data.csv.missing_values' 'Texts that stand for a missing value.' \
+        'data.csv.missing' 'What a missing number becomes; a missing category is one of its own.' \
+        'data.libsvm' 'How to read libsvm files.' \
+        'data.libsvm.features' 'Number of features; 0 takes the highest index in the training file.' \
+        'data.generate' 'What to generate; the rows are a function of the seed.' \
+        'data.generate.set' 'digits: drawn figures of 28x28 in ten classes; blobs: a normal cloud a class; line: a number linear in the features, for regression.' \
+        'data.generate.rows' 'Training rows to generate.' \
+        'data.generate.test_rows' 'Test rows to generate.' \
+        'data.generate.features' 'Features of blobs and line; digits always have 784.' \
+        'data.generate.classes' 'Classes of blobs; digits always have 10.' \
+        'data.generate.noise' 'Spread of blobs, deviation of line\'s target, blur and jitter of digits.' \
+        'data.normalize' 'What is done to numbers before training; fitted on the training rows only.' \
+        'data.normalize.scale' 'Every feature is multiplied by it; 1/255 makes bytes lie between 0 and 1.' \
+        'data.normalize.features' 'standardize: mean 0 and deviation 1 in each column; min_max: from 0 to 1.' \
+        'data.normalize.target' 'The same for the target of a regression; metrics stay in its own unit.' \
+        'data.sharing' 'replicate: every worker can reach all rows; shard: each holds rows of its own.' \
+        'data.partition' 'How shards are cut.' \
+        'data.partition.by' 'stride: every N-th row; contiguous: N blocks of neighbours.' \
+        'data.shuffle' 'Whether each epoch visits the rows in an order of its own.' \
+        'train' 'How long and how to train.' \
+        'train.epochs' 'How often every row is visited.' \
+        'train.steps' 'Ends training after so many steps, if that is before the epochs; 0 never does.' \
+        'train.batch' 'Rows of a step over all workers; never multiplied by their number.' \
+        'train.micro_batches' 'Pieces in which each worker computes its part of a batch, to need less memory.' \
+        'train.optimizer' 'How a gradient becomes a step; formulas and defaults as in torch.optim.' \
+        'train.optimizer.type' 'The optimizer.' \
+        'train.optimizer.learning_rate' 'Length of a step; what the schedule multiplies.' \
+        'train.optimizer.momentum' 'Share of the last step kept in the next, of momentum and nesterov.' \
+        'train.optimizer.beta1' 'Decay of the running mean of gradients, of adam and adamw.' \
+        'train.optimizer.beta2' 'Decay of the running mean of squared gradients, of adam and adamw.' \
+        'train.optimizer.decay_rate' 'Decay of the running mean of squared gradients, of rmsprop.' \
+        'train.optimizer.epsilon' 'Added to the root of squared gradients, of adagrad, rmsprop, adam and adamw.' \
+        'train.optimizer.weight_decay' 'Pull of weights towards 0, never of biases; decoupled from the gradient in adamw.' \
+        'train.clip_norm' 'Gradients longer than this are shortened to it; 0 leaves them alone.' \
+        'train.schedule' 'How the learning rate changes while training goes on.' \
+        'train.schedule.type' 'Shape of the schedule after the warm-up.' \
+        'train.schedule.warmup' 'Length over which the rate first rises from 0; 0 leaves the warm-up out.' \
+        'train.schedule.every' 'Length after which the factor has been applied once, of step and exponential.' \
+        'train.schedule.factor' 'What the rate is multiplied by, of step and exponential.' \
+        'train.schedule.floor' 'The last rate of cosine, as a share of the first.' \
+        'train.on_nonfinite' 'What happens when the loss or a weight is no longer a finite number.' \
+        'train.evaluate' 'Length between evaluations on the test rows; 0 evaluates at the end only.' \
+        'topology' 'Which processes there are.' \
+        'topology.kind' 'How workers reach each other: through servers that own the weights.' \
+        'topology.workers' 'Processes that compute gradients, external ones included.' \
+        'topology.external' 'How many of the workers will join from outside.' \
+        'topology.servers' 'Processes that own slices of the weights; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
+        'topology.external_servers' 'How many of the servers will join from outside.' \
+        'topology.threads' 'Threads of each role; auto shares out the cores of the machine.' \
+        'sync' 'When workers wait for each other, and what they exchange.' \
+        'sync.policy' 'bsp: every step waits for all workers; asp: nobody waits.' \
+        'sync.rate' 'Under asp, whether a push is applied as it is or scaled by its share of the batch.' \
+        'sync.codec' 'How gradients are packed; none sends them as 32-bit floats.' \
+        'checkpoint' 'What is kept to resume from.' \
+        'checkpoint.every' 'Length or time between checkpoints; 0 writes none on the way.' \
+        'checkpoint.keep' 'How many of the newest checkpoints are kept.' \
+        'faults' 'How long to wait for a role, and what to do without it.' \
+        'faults.stalled_after' 'Time without progress after which a role counts as lost.' \
+        'faults.join_within' 'Time until every role must have joined.' \
+        'faults.on_worker_loss' 'Whether a run ends or goes on when a worker is lost.' \
+        'faults.min_workers' 'Fewest workers with which a run goes on.' \
+        'output' 'What is written where.' \
+        'output.dir' 'Folder of the run folders; relative to the job file.' \
+        'output.if_exists' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
+        'output.log_every' 'Steps between two lines of metrics.' \
+        'assert' 'Comparisons that must hold at the end, such as test.accuracy >= 0.97; otherwise the exit code is 9.'
+end
+
+complete -c dtrain -f
+complete -c dtrain -l json -d 'print one JSON document on stdout instead of text'
+complete -c dtrain -s q -l quiet -d 'nothing on stderr but warnings and errors'
+complete -c dtrain -s v -l verbose -d 'tell more on stderr'
+complete -c dtrain -l color -x -a 'auto always never' -d 'auto, always or never (auto: on a terminal, unless NO_COLOR is set)'
+complete -c dtrain -s h -l help -d 'show help, also for one verb, and exit'
+complete -c dtrain -l version -d 'show the version and exit'
+
+complete -c dtrain -n __fish_use_subcommand -a run -d 'train the network of a job file, here and now'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l out -x -a '(__fish_complete_directories)' -d 'folder of the run (default: output.dir and the job\'s name)'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l resume -d 'go on if the folder of --out holds a checkpoint; begin anew if not'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l max-time -x -d 'save a checkpoint and exit with 75 after this time, such as "90 s" or "2 h"'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l listen -x -d 'where roles from outside may join: tcp://ADDRESS:PORT, with * for any free port'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -F
+
+complete -c dtrain -n __fish_use_subcommand -a resume -d 'go on with a run that was stopped'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -l max-time -x -d 'save a checkpoint and exit with 75 after this time, such as "90 s" or "2 h"'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -l listen -x -d 'where roles from outside may join: tcp://ADDRESS:PORT, with * for any free port'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -a '(__fish_complete_directories)'
+
+complete -c dtrain -n __fish_use_subcommand -a worker -d 'join a run as a worker, from this or another machine'
+complete -c dtrain -n '__fish_seen_subcommand_from worker' -l connect -x -d 'where the run listens, as it printed it: tcp://HOST:PORT'
+complete -c dtrain -n '__fish_seen_subcommand_from worker' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from worker' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
+complete -c dtrain -n '__fish_seen_subcommand_from worker' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
+
+complete -c dtrain -n __fish_use_subcommand -a server -d 'join a run as a parameter server, from this or another machine'
+complete -c dtrain -n '__fish_seen_subcommand_from server' -l connect -x -d 'where the run listens, as it printed it: tcp://HOST:PORT'
+complete -c dtrain -n '__fish_seen_subcommand_from server' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from server' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
+complete -c dtrain -n '__fish_seen_subcommand_from server' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
+
+complete -c dtrain -n __fish_use_subcommand -a check -d 'tell every mistake in a job file, and start nothing'
+complete -c dtrain -n '__fish_seen_subcommand_from check' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from check' -F
+
+complete -c dtrain -n __fish_use_subcommand -a plan -d 'show who would do what: processes, slices, bytes and memory'
+complete -c dtrain -n '__fish_seen_subcommand_from plan' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from plan' -F
+
+complete -c dtrain -n __fish_use_subcommand -a bench -d 'measure how fast this machine trains a job'
+complete -c dtrain -n '__fish_seen_subcommand_from bench' -l steps -x -d 'how many steps to time (default: as many as a few seconds allow)'
+complete -c dtrain -n '__fish_seen_subcommand_from bench' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from bench' -F
+
+complete -c dtrain -n __fish_use_subcommand -a eval -d 'judge a trained model on data that has labels'
+complete -c dtrain -n '__fish_seen_subcommand_from eval' -l data -r -F -d 'rows to use instead of the run\'s test part'
+complete -c dtrain -n '__fish_seen_subcommand_from eval' -l labels -r -F -d 'the labels that go with --data, where they are a file of their own (IDX)'
+complete -c dtrain -n '__fish_seen_subcommand_from eval' -l job -r -F -d 'job file that says how the data is written (default: the run\'s own)'
+complete -c dtrain -n '__fish_seen_subcommand_from eval' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from eval' -F
+
+complete -c dtrain -n __fish_use_subcommand -a predict -d 'print a trained model\'s prediction for every row of a file'
+complete -c dtrain -n '__fish_seen_subcommand_from predict' -l data -r -F -d 'rows to predict'
+complete -c dtrain -n '__fish_seen_subcommand_from predict' -l labels -r -F -d 'the labels that go with --data, where they are a file of their own (IDX)'
+complete -c dtrain -n '__fish_seen_subcommand_from predict' -l job -r -F -d 'job file that says how the data is written (default: the run\'s own)'
+complete -c dtrain -n '__fish_seen_subcommand_from predict' -l probabilities -d 'after the class, the probability of every class, between tabs'
+complete -c dtrain -n '__fish_seen_subcommand_from predict' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from predict' -F
+
+complete -c dtrain -n __fish_use_subcommand -a inspect -d 'look into a run folder, a checkpoint or a model file'
+complete -c dtrain -n '__fish_seen_subcommand_from inspect' -F
+
+complete -c dtrain -n __fish_use_subcommand -a compare -d 'show two finished runs side by side'
+complete -c dtrain -n '__fish_seen_subcommand_from compare' -a '(__fish_complete_directories)'
+
+complete -c dtrain -n __fish_use_subcommand -a report -d 'write a run\'s report anew and print its path'
+complete -c dtrain -n '__fish_seen_subcommand_from report' -a '(__fish_complete_directories)'
+
+complete -c dtrain -n __fish_use_subcommand -a explain -d 'say what a key of a job file means'
+complete -c dtrain -n '__fish_seen_subcommand_from explain' -a '(__dtrain_keys)'
+
+complete -c dtrain -n __fish_use_subcommand -a schema -d 'print the JSON Schema of job files, for editors'
+
+complete -c dtrain -n __fish_use_subcommand -a completions -d 'print the completion script of a shell'
+complete -c dtrain -n '__fish_seen_subcommand_from completions' -a 'bash zsh fish'
+
+complete -c dtrain -n __fish_use_subcommand -a man -d 'print a manual page in the form that man(1) reads'
+complete -c dtrain -n '__fish_seen_subcommand_from man' -a 'dtrain.1 dtrain-job.5'

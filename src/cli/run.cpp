@@ -1,0 +1,73 @@
+/// `dtrain run`, `dtrain resume`: a job from file to result.
+
+#include <unistd.h>
+
+#include "base/file.hpp"
+#include "cli/output.hpp"
+#include "cli/verbs.hpp"
+#include "job/read.hpp"
+#include "report/summary.hpp"
+#include "role/run.hpp"
+
+namespace dtrain::cli {
+namespace {
+
+role::RunRequest request_for(const Options& options, job::Job job, std::string text) {
+  role::RunRequest request;
+  request.job = std::move(job);
+  request.job_text = std::move(text);
+  request.out = options.out;
+  request.listen = options.listen;
+  request.token_file = options.token_file;
+  request.insecure = options.insecure;
+  request.max_time = options.max_time;
+  request.log = Log(level(options), "dtrain: ");
+  using Mode = report::Progress::Mode;
+  request.progress = options.quiet ? Mode::none : ::isatty(STDERR_FILENO) ? Mode::live : Mode::plain;
+  request.color = use_color(options, STDERR_FILENO);
+  return request;
+}
+
+/// Runs, prints the summary, and holds it against the job's assertions.
+int run_and_report(const Options& options, const role::RunRequest& request) {
+  const role::RunResult result = role::run_job(request);
+  if (options.json)
+    print_json(result.summary);
+  else
+    print(report::render_summary(result.summary));
+  if (result.exit_code != 0) return result.exit_code;
+  const std::vector<std::string> failed = report::failed_assertions(request.job.assertions, result.summary);
+  for (const std::string& line : failed) request.log.error("{}", line);
+  return failed.empty() ? 0 : static_cast<int>(Kind::assertion);
+}
+
+bool holds_a_run(const std::string& folder) {
+  std::error_code ignored;
+  return !folder.empty() && fs::exists(fs::path(folder) / "resolved.yaml", ignored);
+}
+
+int resume_folder(const Options& options, const std::string& folder) {
+  const fs::path path = fs::absolute(folder).lexically_normal();
+  if (!holds_a_run(path)) fail(Kind::checkpoint, "{} holds no run: there is no resolved.yaml in it", path.string());
+  std::string warnings;
+  role::RunRequest request = request_for(options, job::load_job(path / "resolved.yaml", options.set, &warnings), "");
+  warn(options, warnings);
+  request.resume = path;
+  return run_and_report(options, request);
+}
+
+}  // namespace
+
+int run(const Options& options) {
+  if (options.resume && options.out.empty())
+    fail(Kind::usage, "--resume goes on in the folder that --out names: give --out DIR");
+  if (options.resume && holds_a_run(options.out)) return resume_folder(options, options.out);
+  std::string warnings;
+  job::Job job = job::load_job(options.job, options.set, &warnings);
+  warn(options, warnings);
+  return run_and_report(options, request_for(options, std::move(job), read_file(options.job, Kind::job)));
+}
+
+int resume(const Options& options) { return resume_folder(options, options.run); }
+
+}  // namespace dtrain::cli
