@@ -1,3 +1,4 @@
+#!/bin/bash
 # `check` and `plan` tell every mistake at once and start nothing.
 . "$(dirname "$0")/lib.sh"
 
@@ -82,5 +83,5 @@ expect_line stdout '  "steps": 20,'
 run plan bad.yaml
 expect_exit 3
 
-[ "$(ls | grep -c runs)" -eq 0 ] || complain "check or plan left a folder"
+[ ! -e runs ] || complain "check or plan left a folder"
 finish

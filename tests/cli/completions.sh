@@ -1,3 +1,4 @@
+#!/bin/bash
 # The bash script completes verbs, flags, files, keys and choices; the others are at least complete.
 . "$(dirname "$0")/lib.sh"
 

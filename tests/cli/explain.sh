@@ -1,3 +1,4 @@
+#!/bin/bash
 # `explain` and `schema` tell what the catalogue of keys holds.
 . "$(dirname "$0")/lib.sh"
 

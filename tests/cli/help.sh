@@ -1,3 +1,4 @@
+#!/bin/bash
 # Help and version go to stdout with exit code 0, before and after the verb.
 . "$(dirname "$0")/lib.sh"
 

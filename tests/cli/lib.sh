@@ -1,3 +1,4 @@
+#!/bin/bash
 # Sourced by the scripts beside it: runs the program and holds what it says to the letter.
 # A script is called with the program's path, and then what its own first line says.
 set -u

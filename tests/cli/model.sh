@@ -1,3 +1,4 @@
+#!/bin/bash
 # The verbs that look at a finished run. Second argument: the program make_run.
 . "$(dirname "$0")/lib.sh"
 make_run=$2

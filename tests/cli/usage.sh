@@ -1,3 +1,4 @@
+#!/bin/bash
 # Command lines that are wrong end with exit code 2 and name what was probably meant.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,3 +1,4 @@
+#!/bin/bash
 # drift.sh DTRAIN ROOT: what is generated and committed is what the program prints today, and the jobs in configs/ are
 # ones that it reads.
 set -u

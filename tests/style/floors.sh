@@ -1,3 +1,4 @@
+#!/bin/bash
 # floors.sh SRC: every room includes only rooms on lower floors and, of the world outside, only what it alone may.
 # The rooms and their floors are those that SRC/meson.build lists; prints each offence and exits with 1 if there is any.
 set -u

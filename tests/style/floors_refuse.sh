@@ -1,3 +1,4 @@
+#!/bin/bash
 # floors_refuse.sh FLOORS: the script beside this one refuses what it is there to refuse.
 set -u
 floors=$1
