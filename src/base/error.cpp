@@ -31,13 +31,18 @@ std::string describe(const Place& place) {
 Error::Error(Kind kind, std::string message) : Error(kind, Place{}, std::move(message)) {}
 
 Error::Error(Kind kind, Place place, std::string message)
-    : kind_(kind), place_(std::move(place)), message_(std::move(message)) {
+    : kind_(kind), code_(static_cast<int>(kind)), place_(std::move(place)), message_(std::move(message)) {
   compose();
 }
 
 Error& Error::during(std::string what) {
   contexts_.push_back(std::move(what));
   compose();
+  return *this;
+}
+
+Error& Error::with_code(int code) {
+  code_ = code;
   return *this;
 }
 

@@ -49,11 +49,15 @@ class Error : public std::exception {
   Error(Kind kind, Place place, std::string message);
 
   Kind kind() const { return kind_; }
+  /// What the process exits with: the kind's number, unless with_code() said otherwise.
+  int exit_code() const { return code_; }
   const Place& place() const { return place_; }
   const std::string& message() const { return message_; }
 
   /// Adds what was being attempted, outermost last: `throw std::move(error.during("loading a.csv"))`.
   Error& during(std::string what);
+  /// For an end by signal n, 128 + n.
+  Error& with_code(int code);
 
   /// One line: contexts outermost first, then the place, then the message.
   const char* what() const noexcept override { return line_.c_str(); }
@@ -61,6 +65,7 @@ class Error : public std::exception {
  private:
   void compose();
   Kind kind_;
+  int code_;
   Place place_;
   std::string message_;
   std::vector<std::string> contexts_;

@@ -38,6 +38,7 @@ struct Plan {
   job::Job job;  ///< resolved: servers and threads decided
   Host host;     ///< where the local roles run
   data::Facts facts;
+  Index width = 0;  ///< features of a row
   model::Layout layout;
   std::vector<Slice> slices;  ///< one per server; exactly one when there is no server
   int workers = 1;
@@ -50,7 +51,33 @@ struct Plan {
 
   /// Bytes that a worker sends (or receives) per step: 4n.
   Index step_bytes() const { return 4 * layout.total; }
+  /// Rows that the first `steps` steps of the run apply.
+  Index rows_of_steps(Index steps) const;
+  /// The most rows that a worker has in one step while all workers live.
+  Index worker_rows() const;
+  /// A lost worker may make a server take its last step back (two or more servers, faults.on_worker_loss: continue).
+  bool undo_possible() const;
+  /// Optimizer moments per weight.
+  int moments() const;
 };
+
+/// Bytes that a role of this kind will hold, as far as the plan decides them.
+struct Memory {
+  std::size_t weights = 0;  ///< published versions, gradients and moments
+  std::size_t buffers = 0;  ///< pushes waiting to be folded, activations, batches
+  std::size_t total() const { return weights + buffers; }
+};
+Memory server_memory(const Plan& plan, int rank);
+Memory worker_memory(const Plan& plan);
+
+/// The learning rate at a point of the run.
+double learning_rate(const Plan& plan, Index applied_rows);
+
+/// Steps (global batches) that so many applied rows make, counted down.
+Index steps_of(const Plan& plan, Index applied_rows);
+
+/// Whether something that happens every `every` falls due when the applied rows grow from `before` to `after`.
+bool due(const Plan& plan, const job::Length& every, Index before, Index after);
 
 Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width);
 

@@ -17,28 +17,34 @@ namespace dtrain::sync {
 using Rank = int;
 using Clock = std::uint64_t;
 
-/// What a server must do, in this order. Cleared and filled by each event.
+/// What a server must do, in this order: one update from these pushes (none if empty), then let these ranks go on.
 struct Actions {
-  std::vector<Rank> fold;     ///< ranks whose pushes of `fold_clock` make one update, ascending; empty: no update
-  Clock fold_clock = 0;       ///< bsp: the step; asp: the pusher's clock
-  std::vector<Rank> release;  ///< ranks that get the weights and may start their next step
+  std::vector<Rank> fold;     ///< ascending; their pushes of their current clocks
+  std::vector<Rank> release;  ///< ascending; each may start its next step with the weights as they now are
   void clear() { fold.clear(), release.clear(); }
 };
 
 class Policy {
  public:
   virtual ~Policy() = default;
-  /// A rank takes part from `clock` on (its next push), also to begin with. It is released at once or when the gate
-  /// opens.
-  virtual void join(Rank rank, Clock clock, Actions& out) = 0;
-  /// All of a rank's push for `clock` is here; `rows` = 0: it has nothing to contribute to that step.
-  /// Anything but the rank's next clock is ignored (false): a duplicate or a leftover.
+
+  /// All of `rank`'s push for `clock` is here; `rows` = 0: it contributes nothing to that step.
+  /// False, and no action, if that is not what the rank has to push next: a duplicate, a leftover, a stranger.
   virtual bool push(Rank rank, Clock clock, std::uint64_t rows, Actions& out) = 0;
-  /// A rank takes no further part, from the step in flight on: what waited for it goes on without.
-  virtual void leave(Rank rank, Actions& out) = 0;
+
+  /// `rank` is lost: it pushes no more, and what waited for it goes on without. If it had pushed for the step in
+  /// flight, that push stays in when `keep_pending`, and is forgotten otherwise.
+  virtual void lose(Rank rank, bool keep_pending, Actions& out) = 0;
+
+  /// Forgets the last update: the step before the one in flight is in flight again, and all ranks but `lost` have
+  /// pushed for it. Only policies whose servers must agree on each step have this; others throw std::logic_error.
+  virtual void undo(Rank lost, Actions& out) = 0;
+
+  /// The clock that `rank` has to push next.
+  virtual Clock next(Rank rank) const = 0;
 };
 
-/// The one exhaustive visit from a job's policy to its behaviour.
-std::unique_ptr<Policy> make_policy(const job::Sync& sync, int ranks);
+/// The one exhaustive visit from a job's policy to its behaviour. `clocks`: what each rank has to push first.
+std::unique_ptr<Policy> make_policy(const job::Sync& sync, const std::vector<Clock>& clocks);
 
 }  // namespace dtrain::sync

@@ -1,0 +1,145 @@
+#include "plan/plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "data/division.hpp"
+#include "math/fold.hpp"
+#include "optim/optimizer.hpp"
+
+namespace dtrain::plan {
+namespace {
+
+constexpr Index piece_weights = 262144;  // 1 MiB: smaller pieces cost more per byte (bench/REFERENCE.md)
+constexpr Index small_weights = 16384;   // below 64 KiB a layer travels with its neighbour
+
+/// Cuts [begin, end) of one or more layers into nearly equal pieces of about piece_weights.
+void cut(Index begin, Index end, int first_layer, int last_layer, std::vector<Piece>& out) {
+  const Index count = end - begin;
+  const Index parts = std::max<Index>(1, (count + piece_weights / 2) / piece_weights);
+  for (Index i = 0; i < parts; ++i) {
+    const Index from = begin + count * i / parts, to = begin + count * (i + 1) / parts;
+    out.push_back({from, to - from, first_layer, last_layer});
+  }
+}
+
+/// Backward visits the last layer first: small layers wait for the next one that backward reaches.
+std::vector<Piece> make_pieces(const model::Layout& layout, Index begin, Index end) {
+  std::vector<Piece> pieces;
+  Index open_end = end;  // upper border of the layers collected so far
+  int last = -1;
+  for (int layer = static_cast<int>(layout.layers.size()) - 1; layer >= 0; --layer) {
+    const model::Range& range = layout.layers[static_cast<std::size_t>(layer)];
+    const Index from = std::max(range.begin, begin);
+    if (from >= std::min(range.end, end)) continue;
+    if (last < 0) last = layer;
+    if (open_end - from < small_weights && from > begin) continue;
+    cut(from, open_end, layer, last, pieces);
+    open_end = from;
+    last = -1;
+  }
+  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.offset < b.offset; });
+  return pieces;
+}
+
+std::vector<Slice> make_slices(const model::Layout& layout, int servers) {
+  const Index blocks = (layout.total + block_weights - 1) / block_weights;
+  std::vector<Slice> slices;
+  for (Index m = 0; m < servers; ++m) {
+    const Index begin = blocks * m / servers * block_weights;
+    const Index end = std::min(layout.total, blocks * (m + 1) / servers * block_weights);
+    slices.push_back({begin, end, make_pieces(layout, begin, end)});
+  }
+  return slices;
+}
+
+int decide_servers(const job::Topology& topology, Index blocks, std::vector<std::string>& warnings) {
+  const bool alone = topology.workers == 1 && topology.external == 0 && topology.external_servers == 0;
+  const std::int64_t fallback = alone ? 0 : 1;
+  const std::int64_t wanted = topology.servers.value_or(fallback);
+  if (wanted <= blocks) return static_cast<int>(wanted);
+  warnings.push_back(
+      fmt::format("topology.servers is {}, but the model has only {} block{} of {} weights to own: {} will be used",
+                  wanted, blocks, blocks == 1 ? "" : "s", block_weights, blocks));
+  return static_cast<int>(blocks);
+}
+
+std::int64_t local_roles(const Plan& plan) {
+  const job::Topology& topology = plan.job.topology;
+  return plan.servers - topology.external_servers + plan.workers - topology.external;
+}
+
+int decide_threads(const Plan& plan) {
+  const std::int64_t local = local_roles(plan);
+  const std::int64_t fallback = std::max<std::int64_t>(1, plan.host.cores / std::max<std::int64_t>(1, local));
+  return static_cast<int>(plan.job.topology.threads.value_or(fallback));
+}
+
+}  // namespace
+
+Index Plan::worker_rows() const {
+  const Index shares = std::max(1, workers);
+  return std::min(facts.train_rows, (job.train.batch + shares - 1) / shares);
+}
+
+Index Plan::rows_of_steps(Index steps) const {
+  return steps / steps_per_epoch * facts.train_rows +
+         std::min(facts.train_rows, steps % steps_per_epoch * job.train.batch);
+}
+
+bool Plan::undo_possible() const {
+  return servers > 1 && job.faults.on_worker_loss == job::OnWorkerLoss::keep_going &&
+         job.sync.policy == job::PolicyName::bsp;
+}
+
+Index steps_of(const Plan& plan, Index applied_rows) {
+  const Index epochs = applied_rows / plan.facts.train_rows, rest = applied_rows % plan.facts.train_rows;
+  return epochs * plan.steps_per_epoch + rest / plan.job.train.batch;
+}
+
+bool due(const Plan& plan, const job::Length& every, Index before, Index after) {
+  if (every.value <= 0) return false;
+  const auto units = [&](Index applied) {
+    return every.unit == job::Unit::step ? double(steps_of(plan, applied))
+                                         : double(applied) / double(plan.facts.train_rows);
+  };
+  return std::floor(units(after) / every.value) > std::floor(units(before) / every.value);
+}
+
+Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width) {
+  Plan plan;
+  plan.job = job;
+  plan.host = host;
+  plan.facts = facts;
+  plan.width = width;
+  plan.layout = model::make_layout(job.model, width);
+  const Index blocks = (plan.layout.total + block_weights - 1) / block_weights;
+  plan.servers = decide_servers(job.topology, blocks, plan.warnings);
+  plan.workers = static_cast<int>(job.topology.workers);
+  plan.threads = decide_threads(plan);
+  plan.slices = make_slices(plan.layout, std::max(1, plan.servers));
+
+  std::vector<int> everyone(static_cast<std::size_t>(plan.workers));
+  for (int rank = 0; rank < plan.workers; ++rank) everyone[static_cast<std::size_t>(rank)] = rank;
+  const data::Division division(job, facts.train_rows, everyone);
+  plan.steps_per_epoch = division.steps_per_epoch();
+  plan.total_steps = division.total_steps();
+  plan.total_rows = division.total_rows();
+
+  plan.job.topology.servers = plan.servers;
+  plan.job.topology.threads = plan.threads;
+  if (job.train.batch > facts.train_rows)
+    plan.warnings.push_back(
+        fmt::format("train.batch is {}, but there are only {} training rows: every step takes them all",
+                    job.train.batch, facts.train_rows));
+  const std::int64_t local = local_roles(plan);
+  if (plan.threads > 1 && plan.threads * local > host.cores)
+    plan.warnings.push_back(
+        fmt::format("{} roles of {} threads each share {} cores; topology.threads: auto avoids that", local,
+                    plan.threads, host.cores));
+  return plan;
+}
+
+}  // namespace dtrain::plan

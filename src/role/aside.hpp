@@ -1,0 +1,67 @@
+#pragma once
+/// Evaluation and checkpoints beside training: the one thread of a coordinator that owns no socket.
+///
+/// It earns its place: an fsync or ten thousand test rows may take longer than a heartbeat. Snapshots are handed over
+/// whole and results come back in order; the descriptor is readable while a result waits.
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "role/evaluate.hpp"
+#include "store/checkpoint.hpp"
+
+namespace dtrain::role {
+
+struct Snapshot {
+  std::uint64_t ordinal = 0;
+  bool evaluate = false, save = false, last = false;
+  store::State state;  ///< moments only if `save`
+};
+
+struct AsideResult {
+  Snapshot snapshot;
+  Scores scores;                ///< empty unless evaluated
+  std::filesystem::path saved;  ///< "" unless saved
+  double evaluate_seconds = 0, save_seconds = 0;
+  std::exception_ptr failure;
+};
+
+class Aside {
+ public:
+  /// `run`: the folder that checkpoints go to. The test rows are loaded on the thread, when they are first needed.
+  Aside(const job::Job& job, const data::Survey& survey, std::filesystem::path run);
+  ~Aside();  ///< finishes what it is at, and drops the rest
+  Aside(const Aside&) = delete;
+  Aside& operator=(const Aside&) = delete;
+
+  void hand_over(Snapshot snapshot);
+  int descriptor() const { return event_; }
+  std::optional<AsideResult> next();
+  /// Blocks until there is a result; only when something was handed over that has not come back.
+  AsideResult wait();
+  std::size_t outstanding() const { return outstanding_; }
+
+ private:
+  void run();
+  AsideResult process(Snapshot snapshot);
+  job::Job job_;
+  data::Survey survey_;
+  std::filesystem::path run_;
+  std::unique_ptr<data::Rows> rows_;
+  std::optional<Evaluator> evaluator_;
+  int event_;
+  std::size_t outstanding_ = 0;  ///< of the owner's thread
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Snapshot> waiting_;
+  std::deque<AsideResult> done_;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace dtrain::role

@@ -1,0 +1,195 @@
+#include "role/course.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+#include "base/file.hpp"
+#include "base/text.hpp"
+#include "job/read.hpp"
+#include "math/gemm.hpp"
+#include "report/page.hpp"
+#include "report/summary.hpp"
+#include "store/model_file.hpp"
+
+namespace dtrain::role {
+namespace {
+
+report::RunFolder folder_for(const RunRequest& request) {
+  return request.resume.empty() ? report::RunFolder::create(request.job, request.out)
+                                : report::RunFolder::open(request.resume);
+}
+
+plan::Host this_host() { return {launch::host_name(), launch::cores(), launch::memory_bytes()}; }
+
+const char* status_of(int stop_code, const Error* failure) {
+  if (failure != nullptr) return "failed";
+  return stop_code == 0 ? "done" : "stopped";
+}
+
+std::string policy_of(const job::Job& job) { return job.sync.policy == job::PolicyName::bsp ? "bsp" : "asp"; }
+
+}  // namespace
+
+Course::Course(const RunRequest& request)
+    : request_(request),
+      survey_(data::survey(request.job)),
+      plan_(plan::make_plan(request.job, this_host(), survey_.facts, survey_.encoding.width)),
+      folder_(folder_for(request)),
+      metrics_(folder_.path() / "metrics.jsonl"),
+      progress_(request.progress, request.color, request.job.name),
+      tracker_(plan_, metrics_, progress_) {
+  for (const std::string& warning : plan_.warnings) request.log.warn("{}", warning);
+  if (request.resume.empty()) {
+    write_file(folder_.path() / "job.yaml", request.job_text);
+    write_file(folder_.path() / "resolved.yaml", job::write_job(plan_.job));
+    write_file(folder_.path() / "plan.json", plan::to_json(plan_).dump(2) + "\n");
+  }
+  aside_ = std::make_unique<Aside>(plan_.job, survey_, folder_.path());
+}
+
+Json Course::state_facts() const {
+  return Json{{"data_hash", plan_.facts.hash}, {"weights", plan_.layout.total}, {"seed", plan_.job.seed},
+              {"workers", plan_.workers},      {"blas", blas_kernels()},        {"threads", plan_.threads}};
+}
+
+store::State Course::take_initial_state() {
+  if (!request_.resume.empty()) {
+    std::vector<std::string> skipped;
+    std::optional<store::State> state = store::load_newest(folder_.path(), &skipped);
+    for (const std::string& line : skipped) request_.log.warn("{}", line);
+    if (state) {
+      const Json now = state_facts();
+      for (const char* fact : {"data_hash", "weights", "seed", "workers"})
+        if (state->facts.value(fact, Json()) != now[fact])
+          fail(Kind::checkpoint,
+               "{} was {} when the checkpoint was written and is {} now; a run can only go on as it began", fact,
+               state->facts.value(fact, Json()).dump(), now[fact].dump());
+      for (const char* fact : {"blas", "threads"})
+        if (state->facts.value(fact, Json()) != now[fact])
+          request_.log.warn("{} was {} and is {} now: the result will not have the bits of an uninterrupted run", fact,
+                            state->facts.value(fact, Json()).dump(), now[fact].dump());
+      request_.log.info("going on from step {} of {}", with_commas(static_cast<Index>(state->step)),
+                        with_commas(plan_.total_steps));
+      return std::move(*state);
+    }
+    request_.log.info("no checkpoint yet: starting from the beginning");
+  }
+  store::State state;
+  state.clocks.assign(static_cast<std::size_t>(plan_.workers), 0);
+  state.weights = Arena(plan_.layout.total);
+  model::initialise(plan_.job.model, plan_.layout, plan_.job.seed, state.weights.span());
+  for (int k = 0; k < plan_.moments(); ++k) state.moments.emplace_back(plan_.layout.total);
+  return state;
+}
+
+bool Course::should_stop() {
+  const int signals = signals_.count();
+  if (signals > 1)
+    throw Error(Kind::out_of_time, "ended at once by the second signal").with_code(128 + signals_.last());
+  if (signals == 1 && stop_code_ <= 128) {
+    stop_code_ = 128 + signals_.last();
+    progress_.line(fmt::format("dtrain: {}: finishing the step and saving; once more ends at once",
+                               signals_.last() == SIGINT ? "interrupted" : "asked to end"));
+  }
+  if (stop_code_ == 0 && request_.max_time.count() > 0 && seconds_since(begun_) > request_.max_time.count()) {
+    stop_code_ = static_cast<int>(Kind::out_of_time);
+    progress_.line(
+        fmt::format("dtrain: {} are over: finishing the step and saving", human_seconds(request_.max_time.count())));
+  }
+  return stop_code_ != 0;
+}
+
+void Course::take_results() {
+  while (auto result = aside_->next()) settle(std::move(*result));
+}
+
+void Course::settle(AsideResult result) {
+  if (result.failure) std::rethrow_exception(result.failure);
+  const store::State& state = result.snapshot.state;
+  tracker_.evaluated(plan::steps_of(plan_, state.applied_rows), state.applied_rows, result.scores,
+                     result.evaluate_seconds);
+  if (!result.scores.empty()) scores_ = result.scores;
+  if (!result.saved.empty()) {
+    ++checkpoints_;
+    metrics_.write({{"event", "checkpoint"}, {"step", state.step}, {"seconds", result.save_seconds}});
+  }
+  if (result.snapshot.last) last_ = std::move(result.snapshot.state);
+}
+
+void Course::conclude() {
+  while (!last_ && aside_->outstanding() > 0) settle(aside_->wait());
+  if (!last_) fail(Kind::internal, "the run ended without a last snapshot");
+  store::save_model(folder_.path() / "model.safetensors", plan_.job.model, survey_.encoding, last_->weights.span());
+}
+
+void Course::finish_failed(const Error& failure) {
+  try {
+    finish({}, &failure);
+  } catch (const Error& second) {
+    request_.log.warn("the summary could not be written: {}", second.what());
+  }
+}
+
+Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) {
+  Json summary;
+  summary["name"] = plan_.job.name;
+  summary["run"] = folder_.path().string();
+  summary["status"] = status_of(stop_code_, failure);
+  summary["exit_code"] = failure != nullptr ? failure->exit_code() : stop_code_;
+  summary["reason"] = failure != nullptr ? failure->what() : "";
+  const Index rows = last_ ? last_->applied_rows : tracker_.rows();
+  summary["steps"] = last_ ? static_cast<Index>(last_->step) : static_cast<Index>(tracker_.slowest());
+  summary["epochs"] = static_cast<double>(rows) / static_cast<double>(plan_.facts.train_rows);
+  summary["rows"] = tracker_.rows();
+  summary["seconds"] = tracker_.seconds();
+  summary["samples_per_second"] =
+      tracker_.seconds() > 0 ? static_cast<double>(tracker_.rows()) / tracker_.seconds() : 0.0;
+  summary["steady_samples_per_second"] = tracker_.steady_rate();
+  summary["train"] = Json::object();
+  if (const auto loss = tracker_.train_loss()) summary["train"]["loss"] = *loss;
+  summary["test"] = Json::object();
+  for (const auto& [name, value] : scores_) summary["test"][name] = value;
+  summary["weights"]["count"] = plan_.layout.total;
+  if (last_) summary["weights"]["sha256"] = store::weights_hash(last_->weights.span());
+  summary["bytes"]["predicted_per_worker_step"] = plan_.servers == 0 ? 0 : 2 * plan_.step_bytes();
+  std::uint64_t sent = 0, received = 0, torn = 0;
+  std::vector<std::uint64_t> staleness;
+  summary["roles"] = Json::array();
+  for (const RoleReport& report : roles) {
+    Json role{{"role", report.role}, {"rank", report.rank}};
+    role.update(to_json(report.tally));
+    summary["roles"].push_back(role);
+    torn += report.tally.torn;
+    if (report.role == "worker") sent += report.tally.payload_sent, received += report.tally.payload_received;
+    if (staleness.size() < report.tally.staleness.size()) staleness.resize(report.tally.staleness.size());
+    for (std::size_t s = 0; s < report.tally.staleness.size(); ++s) staleness[s] += report.tally.staleness[s];
+  }
+  summary["bytes"]["payload_sent"] = sent;
+  summary["bytes"]["payload_received"] = received;
+  if (torn > 0) summary["torn_pushes"] = torn;
+  if (!staleness.empty()) {
+    double weighted = 0, count = 0;
+    for (std::size_t s = 0; s < staleness.size(); ++s) {
+      weighted += static_cast<double>(s) * static_cast<double>(staleness[s]);
+      count += static_cast<double>(staleness[s]);
+      if (staleness[s] > 0) summary["staleness"]["histogram"][std::to_string(s)] = staleness[s];
+    }
+    summary["staleness"]["mean"] = weighted / count;
+  }
+  summary["checkpoints"] = checkpoints_;
+  summary["policy"] = policy_of(plan_.job);
+  summary["workers"] = plan_.workers;
+  summary["servers"] = plan_.servers;
+  summary["threads"] = plan_.threads;
+  summary["blas"] = blas_kernels();
+  summary["seed"] = plan_.job.seed;
+  metrics_.write({{"event", "done"},
+                  {"status", summary["status"]},
+                  {"exit_code", summary["exit_code"]},
+                  {"reason", summary["reason"]}});
+  replace_file(folder_.path() / "summary.json", summary.dump(2) + "\n");
+  replace_file(folder_.path() / "report.html", report::render_page(folder_.path()));
+  return summary;
+}
+
+}  // namespace dtrain::role

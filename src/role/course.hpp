@@ -1,0 +1,80 @@
+#pragma once
+/// What a run has whatever its topology: folder, plan, metrics, evaluation aside, and the reasons to stop.
+
+#include <deque>
+#include <optional>
+
+#include "base/error.hpp"
+#include "launch/children.hpp"
+#include "plan/plan.hpp"
+#include "report/run_folder.hpp"
+#include "role/aside.hpp"
+#include "role/run.hpp"
+#include "role/tracker.hpp"
+
+namespace dtrain::role {
+
+/// One role's part of the summary.
+struct RoleReport {
+  std::string role;
+  int rank = 0;
+  Tally tally;
+};
+
+class Course {
+ public:
+  /// Looks at the data, makes the plan, and writes what a run's folder starts with.
+  explicit Course(const RunRequest& request);
+
+  const RunRequest& request() const { return request_; }
+  const plan::Plan& plan() const { return plan_; }
+  const data::Survey& survey() const { return survey_; }
+  const report::RunFolder& folder() const { return folder_; }
+  report::MetricsFile& metrics() { return metrics_; }
+  report::Progress& progress() { return progress_; }
+  Tracker& tracker() { return tracker_; }
+  Aside& aside() { return *aside_; }
+  launch::Signals& signals() { return signals_; }
+
+  /// What a checkpoint says of the run beside its numbers.
+  Json state_facts() const;
+
+  /// Weights and moments to start from: fresh ones, or those of the newest sound checkpoint.
+  store::State take_initial_state();
+
+  /// Why the run should stop now, if it should: told once by a signal or the clock, and kept.
+  /// A second signal throws Error at once.
+  bool should_stop();
+  int stop_code() const { return stop_code_; }
+
+  /// Takes what has been evaluated and saved aside; throws what failed there.
+  void take_results();
+  /// The last snapshot's result: waits for it, writes the model.
+  void conclude();
+
+  /// finish() for a run that failed; what cannot be written now (a full disk) is passed over.
+  void finish_failed(const Error& failure);
+
+  /// Writes summary.json and report.html. `failure`: why the run failed, or nullptr.
+  Json finish(const std::vector<RoleReport>& roles, const Error* failure);
+
+ private:
+  void settle(AsideResult result);
+
+  const RunRequest& request_;
+  launch::Signals signals_;
+  Clock::time_point begun_ = Clock::now();
+  data::Survey survey_;
+  plan::Plan plan_;
+  report::RunFolder folder_;  ///< made only once the data have been found right
+  report::MetricsFile metrics_;
+  report::Progress progress_;
+  Tracker tracker_;
+  std::unique_ptr<Aside> aside_;
+  int stop_code_ = 0;
+  Scores scores_;                     ///< of the newest evaluation
+  std::optional<store::State> last_;  ///< the last snapshot's state
+  int checkpoints_ = 0;
+};
+
+}  // namespace dtrain::role

@@ -1,0 +1,51 @@
+#include "role/inbox.hpp"
+
+#include <cstring>
+
+namespace dtrain::role {
+namespace {
+
+bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % alignof(float) == 0; }
+
+}  // namespace
+
+bool Inbox::add(const plan::Slice& slice, wire::Message message) {
+  const wire::Header& header = message.header;
+  if (open_ && (header.clock != clock_ || header.rows != rows_)) return false;
+  if (header.rows == 0) {
+    if (open_) return false;
+    open_ = true, clock_ = header.clock, rows_ = 0;
+    return true;
+  }
+  if (header.piece >= messages_.size() || messages_[header.piece]) return false;
+  const plan::Piece& piece = slice.pieces[header.piece];
+  if (header.offset != static_cast<std::uint64_t>(piece.offset) ||
+      header.count != static_cast<std::uint64_t>(piece.count))
+    return false;
+  open_ = true, clock_ = header.clock, rows_ = header.rows;
+  ++have_;
+  if (!aligned(message.payload.data())) {
+    std::vector<float>& copy = copies_[header.piece];
+    copy.resize(header.count);
+    std::memcpy(copy.data(), message.payload.data(), message.payload.size());
+  }
+  messages_[header.piece] = std::move(message);
+  return true;
+}
+
+std::vector<const float*> Inbox::floats() const {
+  std::vector<const float*> pieces;
+  for (std::size_t p = 0; p < messages_.size(); ++p) {
+    const void* data = messages_[p]->payload.data();
+    pieces.push_back(aligned(data) ? static_cast<const float*>(data) : copies_[p].data());
+  }
+  return pieces;
+}
+
+void Inbox::clear() {
+  for (auto& message : messages_) message.reset();
+  have_ = 0;
+  open_ = false;
+}
+
+}  // namespace dtrain::role

@@ -1,0 +1,38 @@
+#pragma once
+/// One worker's push to one server, as its pieces come in. Pieces stay in ZeroMQ's memory until clear().
+
+#include <vector>
+
+#include "plan/plan.hpp"
+#include "wire/socket.hpp"
+
+namespace dtrain::role {
+
+class Inbox {
+ public:
+  explicit Inbox(std::size_t pieces) : messages_(pieces), copies_(pieces) {}
+  Inbox(const Inbox& other) : Inbox(other.messages_.size()) {}  ///< an empty one of the same shape
+  Inbox(Inbox&&) noexcept = default;
+  Inbox& operator=(Inbox&&) noexcept = default;
+
+  /// Takes a piece in. False, and nothing changes, if it is not a piece of this slice, is here already, or belongs to
+  /// another step than the pieces before it. A push without rows is whole with its one header.
+  bool add(const plan::Slice& slice, wire::Message message);
+
+  bool complete() const { return open_ && (rows_ == 0 || have_ == messages_.size()); }
+  bool partial() const { return open_ && !complete(); }
+  std::uint64_t clock() const { return clock_; }
+  std::uint64_t rows() const { return rows_; }
+  /// The pieces' numbers, in order; valid until clear(). Only for a complete push with rows.
+  std::vector<const float*> floats() const;
+  void clear();
+
+ private:
+  std::vector<std::optional<wire::Message>> messages_;
+  std::vector<std::vector<float>> copies_;  ///< of short pieces, which may lie unaligned
+  std::size_t have_ = 0;
+  std::uint64_t clock_ = 0, rows_ = 0;
+  bool open_ = false;
+};
+
+}  // namespace dtrain::role

@@ -1,0 +1,259 @@
+#include "role/messages.hpp"
+
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace dtrain::role {
+namespace {
+
+/// Fixed records cross the wire as they lie in memory: the project runs on little-endian machines only (checked here).
+static_assert(std::endian::native == std::endian::little);
+static_assert(sizeof(StepRecord) == 24);
+
+struct ProgressHead {
+  std::uint64_t step;
+  std::uint32_t phase;
+  std::uint32_t records;
+};
+
+Json parse(std::string_view payload) { return Json::parse(payload, nullptr, false); }
+
+/// Runs a reader of untrusted Json: anything missing or of another type gives nullopt.
+template <class Read>
+auto attempt(std::string_view payload, Read read) -> std::optional<decltype(read(Json()))> {
+  try {
+    const Json json = parse(payload);
+    if (json.is_discarded()) return std::nullopt;
+    return read(json);
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+template <class Value>
+Value trusted(std::optional<Value> value, const char* what) {
+  if (!value) fail(Kind::internal, "the coordinator sent a {} that cannot be read; is it of another version?", what);
+  return std::move(*value);
+}
+
+}  // namespace
+
+const char* name(Phase phase) {
+  switch (phase) {
+    case Phase::joining: return "joining";
+    case Phase::loading: return "loading data";
+    case Phase::waiting: return "waiting for weights";
+    case Phase::computing: return "computing";
+    case Phase::folding: return "waiting for pushes";
+    case Phase::leaving: return "leaving";
+  }
+  return "in an unknown phase";
+}
+
+std::string pack(const ProgressReport& report) {
+  const ProgressHead head{report.step, static_cast<std::uint32_t>(report.phase),
+                          static_cast<std::uint32_t>(report.records.size())};
+  std::string out(sizeof head + report.records.size() * sizeof(StepRecord), '\0');
+  std::memcpy(out.data(), &head, sizeof head);
+  if (!report.records.empty())
+    std::memcpy(out.data() + sizeof head, report.records.data(), report.records.size() * sizeof(StepRecord));
+  return out;
+}
+
+std::optional<ProgressReport> unpack_progress(std::string_view payload) {
+  ProgressHead head{};
+  if (payload.size() < sizeof head) return std::nullopt;
+  std::memcpy(&head, payload.data(), sizeof head);
+  if (payload.size() != sizeof head + std::size_t{head.records} * sizeof(StepRecord)) return std::nullopt;
+  if (head.phase > static_cast<std::uint32_t>(Phase::leaving)) return std::nullopt;
+  ProgressReport report{head.step, static_cast<Phase>(head.phase), std::vector<StepRecord>(head.records)};
+  if (head.records > 0) std::memcpy(report.records.data(), payload.data() + sizeof head, payload.size() - sizeof head);
+  return report;
+}
+
+std::string pack(const Join& join) {
+  return Json{{"role", static_cast<int>(join.role)},
+              {"host", join.host},
+              {"cores", join.cores},
+              {"pid", join.pid},
+              {"ticket", join.ticket},
+              {"secret", join.secret},
+              {"public_key", join.public_key}}
+      .dump();
+}
+
+std::optional<Join> unpack_join(std::string_view payload) {
+  return attempt(payload, [](const Json& json) {
+    Join join;
+    join.role =
+        json.at("role").get<int>() == static_cast<int>(wire::Role::server) ? wire::Role::server : wire::Role::worker;
+    join.host = json.at("host");
+    join.cores = json.at("cores");
+    join.pid = json.at("pid");
+    join.ticket = json.at("ticket");
+    join.secret = json.at("secret");
+    join.public_key = json.at("public_key");
+    return join;
+  });
+}
+
+std::string pack(const Welcome& welcome) {
+  return Json{{"rank", welcome.rank},
+              {"nonce", welcome.nonce},
+              {"epoch", welcome.epoch},
+              {"job", welcome.job_text},
+              {"host", {{"name", welcome.host.name}, {"cores", welcome.host.cores}, {"memory", welcome.host.memory}}},
+              {"facts",
+               {{"train_rows", welcome.facts.train_rows},
+                {"test_rows", welcome.facts.test_rows},
+                {"hash", welcome.facts.hash}}},
+              {"encoding", welcome.encoding.to_json()},
+              {"bind", welcome.bind},
+              {"secure", welcome.secure}}
+      .dump();
+}
+
+Welcome unpack_welcome(std::string_view payload) {
+  return trusted(attempt(payload,
+                         [](const Json& json) {
+                           Welcome welcome;
+                           welcome.rank = json.at("rank");
+                           welcome.nonce = json.at("nonce");
+                           welcome.epoch = json.at("epoch");
+                           welcome.job_text = json.at("job");
+                           const Json& host = json.at("host");
+                           welcome.host = {host.at("name"), host.at("cores"), host.at("memory")};
+                           const Json& facts = json.at("facts");
+                           welcome.facts = {facts.at("train_rows"), facts.at("test_rows"), facts.at("hash")};
+                           welcome.encoding = data::Encoding::from_json(json.at("encoding"));
+                           welcome.bind = json.at("bind").get<std::vector<std::string>>();
+                           welcome.secure = json.at("secure");
+                           return welcome;
+                         }),
+                 "welcome");
+}
+
+std::string pack(const Ready& ready) { return Json{{"endpoints", ready.endpoints}}.dump(); }
+
+std::optional<Ready> unpack_ready(std::string_view payload) {
+  return attempt(payload, [](const Json& json) { return Ready{json.at("endpoints").get<std::vector<std::string>>()}; });
+}
+
+std::string pack(const Start& start) {
+  return Json{{"endpoints", start.endpoints}, {"keys", start.keys},       {"allowed", start.allowed},
+              {"clocks", start.clocks},       {"updates", start.updates}, {"applied_rows", start.applied_rows}}
+      .dump();
+}
+
+Start unpack_start(std::string_view payload) {
+  return trusted(attempt(payload,
+                         [](const Json& json) {
+                           Start start;
+                           start.endpoints = json.at("endpoints").get<std::vector<std::string>>();
+                           start.keys = json.at("keys").get<std::vector<std::string>>();
+                           start.allowed = json.at("allowed").get<std::vector<std::string>>();
+                           start.clocks = json.at("clocks").get<std::vector<std::uint64_t>>();
+                           start.updates = json.at("updates");
+                           start.applied_rows = json.at("applied_rows");
+                           return start;
+                         }),
+                 "start");
+}
+
+std::string pack(const Cut& cut) {
+  return Json{{"ordinal", cut.ordinal}, {"evaluate", cut.evaluate},         {"save", cut.save},    {"last", cut.last},
+              {"updates", cut.updates}, {"applied_rows", cut.applied_rows}, {"clocks", cut.clocks}}
+      .dump();
+}
+
+std::optional<Cut> unpack_cut(std::string_view payload) {
+  return attempt(payload, [](const Json& json) {
+    Cut cut;
+    cut.ordinal = json.at("ordinal");
+    cut.evaluate = json.at("evaluate");
+    cut.save = json.at("save");
+    cut.last = json.at("last");
+    cut.updates = json.at("updates");
+    cut.applied_rows = json.at("applied_rows");
+    cut.clocks = json.at("clocks").get<std::vector<std::uint64_t>>();
+    return cut;
+  });
+}
+
+std::string pack(const Frozen& frozen) { return Json{{"step", frozen.step}, {"complete", frozen.complete}}.dump(); }
+
+std::optional<Frozen> unpack_frozen(std::string_view payload) {
+  return attempt(payload, [](const Json& json) { return Frozen{json.at("step"), json.at("complete")}; });
+}
+
+std::string pack(const Membership& membership) {
+  return Json{{"epoch", membership.epoch},
+              {"lost", membership.lost},
+              {"active", membership.active},
+              {"step", membership.step},
+              {"keep_pending", membership.keep_pending},
+              {"undone", membership.undone}}
+      .dump();
+}
+
+Membership unpack_membership(std::string_view payload) {
+  return trusted(attempt(payload,
+                         [](const Json& json) {
+                           Membership out;
+                           out.epoch = json.at("epoch");
+                           out.lost = json.at("lost");
+                           out.active = json.at("active").get<std::vector<int>>();
+                           out.step = json.at("step");
+                           out.keep_pending = json.at("keep_pending");
+                           out.undone = json.at("undone").get<std::vector<int>>();
+                           return out;
+                         }),
+                 "membership");
+}
+
+std::string pack(const Failure& failure) { return Json{{"code", failure.code}, {"message", failure.message}}.dump(); }
+
+std::optional<Failure> unpack_failure(std::string_view payload) {
+  return attempt(payload, [](const Json& json) { return Failure{json.at("code"), json.at("message")}; });
+}
+
+Json to_json(const Tally& tally) {
+  return Json{{"compute_seconds", tally.compute_seconds},
+              {"wait_seconds", tally.wait_seconds},
+              {"communicate_seconds", tally.communicate_seconds},
+              {"bytes_sent", tally.payload_sent},
+              {"bytes_received", tally.payload_received},
+              {"wire_sent", tally.wire_sent},
+              {"wire_received", tally.wire_received},
+              {"steps", tally.steps},
+              {"rows", tally.rows},
+              {"staleness", tally.staleness},
+              {"refused", tally.refused},
+              {"torn", tally.torn},
+              {"peak_bytes", tally.peak_bytes}};
+}
+
+std::string pack(const Tally& tally) { return to_json(tally).dump(); }
+
+std::optional<Tally> unpack_tally(std::string_view payload) {
+  return attempt(payload, [](const Json& json) {
+    Tally tally;
+    tally.compute_seconds = json.at("compute_seconds");
+    tally.wait_seconds = json.at("wait_seconds");
+    tally.communicate_seconds = json.at("communicate_seconds");
+    tally.payload_sent = json.at("bytes_sent");
+    tally.payload_received = json.at("bytes_received");
+    tally.wire_sent = json.at("wire_sent");
+    tally.wire_received = json.at("wire_received");
+    tally.steps = json.at("steps");
+    tally.rows = json.at("rows");
+    tally.staleness = json.at("staleness").get<std::vector<std::uint64_t>>();
+    tally.refused = json.at("refused");
+    tally.torn = json.at("torn");
+    tally.peak_bytes = json.at("peak_bytes");
+    return tally;
+  });
+}
+
+}  // namespace dtrain::role

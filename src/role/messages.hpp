@@ -1,0 +1,142 @@
+#pragma once
+/// What control messages carry: Json for what is rare, a fixed record for what is frequent.
+///
+/// Every reader validates: a payload that is not what its type promises throws Error(Kind::internal) in a role (the
+/// coordinator is trusted) and gives nullopt in the coordinator (a role may be anybody).
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+#include "data/data.hpp"
+#include "job/job.hpp"
+#include "plan/plan.hpp"
+#include "wire/frame.hpp"
+
+namespace dtrain::role {
+
+/// What a role was doing when last heard of.
+enum class Phase : std::uint32_t { joining, loading, waiting, computing, folding, leaving };
+const char* name(Phase phase);
+
+/// Loss of one step on one rank.
+struct StepRecord {
+  std::uint64_t step = 0;
+  double loss_sum = 0;  ///< over `rows`
+  std::uint64_t rows = 0;
+};
+
+/// Payload of `progress`: also the beat, then without records.
+struct ProgressReport {
+  std::uint64_t step = 0;
+  Phase phase = Phase::joining;
+  std::vector<StepRecord> records;
+};
+std::string pack(const ProgressReport& report);
+std::optional<ProgressReport> unpack_progress(std::string_view payload);
+
+/// Payload of `join`.
+struct Join {
+  wire::Role role = wire::Role::worker;
+  std::string host;
+  int cores = 0;
+  std::int64_t pid = 0;
+  std::string ticket;      ///< of a child that the coordinator started: "worker 1"; "" from outside
+  std::string secret;      ///< of the run, for children; a proof by HMAC for others
+  std::string public_key;  ///< CURVE, of this role's connections
+};
+std::string pack(const Join& join);
+std::optional<Join> unpack_join(std::string_view payload);
+
+/// Payload of `welcome`: all that a role needs to compute the plan by itself.
+struct Welcome {
+  int rank = 0;
+  std::uint64_t nonce = 0;
+  std::uint32_t epoch = 0;
+  std::string job_text;  ///< resolved
+  plan::Host host;
+  data::Facts facts;
+  data::Encoding encoding;
+  std::vector<std::string> bind;  ///< server: where its data sockets listen
+  bool secure = false;            ///< tcp data sockets speak CURVE
+};
+std::string pack(const Welcome& welcome);
+Welcome unpack_welcome(std::string_view payload);
+
+/// Payload of `ready`.
+struct Ready {
+  std::vector<std::string> endpoints;  ///< server: what its data socket listens on, one for each of `Welcome::bind`
+};
+std::string pack(const Ready& ready);
+std::optional<Ready> unpack_ready(std::string_view payload);
+
+/// Payload of `start`.
+struct Start {
+  std::vector<std::string> endpoints;  ///< data, one per server, as the receiver should connect
+  std::vector<std::string> keys;       ///< CURVE public keys of the servers, for tcp endpoints; "" without CURVE
+  std::vector<std::string> allowed;    ///< public keys of everybody, for servers to admit
+  std::vector<std::uint64_t> clocks;   ///< per worker: its first step
+  std::uint64_t updates = 0;           ///< of the state that servers are loaded with
+  Index applied_rows = 0;
+};
+std::string pack(const Start& start);
+Start unpack_start(std::string_view payload);
+
+/// Payload of `cut`: what a server's snapshot is of, beside the numbers.
+struct Cut {
+  std::uint64_t ordinal = 0;  ///< counts a server's snapshots from 1, alike on every server
+  bool evaluate = false, save = false, last = false;
+  std::uint64_t updates = 0;
+  Index applied_rows = 0;
+  std::vector<std::uint64_t> clocks;
+};
+std::string pack(const Cut& cut);
+std::optional<Cut> unpack_cut(std::string_view payload);
+
+/// Payload of `frozen`: what a server has of the step in flight when a worker is lost.
+struct Frozen {
+  std::uint64_t step = 0;  ///< in flight
+  bool complete =
+      false;  ///< all of the lost worker's push for that step, or for the one before if `step` is past it, is here
+};
+std::string pack(const Frozen& frozen);
+std::optional<Frozen> unpack_frozen(std::string_view payload);
+
+/// Payload of `membership`.
+struct Membership {
+  std::uint32_t epoch = 0;
+  int lost = 0;
+  std::vector<int> active;
+  std::uint64_t step = 0;     ///< the step in flight; the active ranks share the rows from the next one on
+  bool keep_pending = false;  ///< the lost worker's push for that step stays in
+  std::vector<int> undone;    ///< servers that take their last step back
+};
+std::string pack(const Membership& membership);
+Membership unpack_membership(std::string_view payload);
+
+/// Payload of `failed` and `refused`.
+struct Failure {
+  int code = 1;  ///< as exit code
+  std::string message;
+};
+std::string pack(const Failure& failure);
+std::optional<Failure> unpack_failure(std::string_view payload);
+
+/// Payload of `left`: where a role's time and bytes went.
+struct Tally {
+  double compute_seconds = 0, wait_seconds = 0, communicate_seconds = 0;
+  std::uint64_t payload_sent = 0, payload_received = 0, wire_sent = 0, wire_received = 0;
+  std::uint64_t steps = 0, rows = 0;
+  std::vector<std::uint64_t> staleness;  ///< histogram, servers of an asynchronous run
+  std::uint64_t refused = 0, torn = 0;
+  std::int64_t peak_bytes = 0;  ///< resident
+};
+std::string pack(const Tally& tally);
+std::optional<Tally> unpack_tally(std::string_view payload);
+Json to_json(const Tally& tally);
+
+}  // namespace dtrain::role

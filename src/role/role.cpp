@@ -1,0 +1,87 @@
+#include "role/role.hpp"
+
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <numeric>
+
+#include "base/error.hpp"
+#include "job/read.hpp"
+#include "launch/children.hpp"
+#include "math/gemm.hpp"
+
+namespace dtrain::role {
+
+void run_role(const JoinRequest& request, const std::function<void(Link&, const Welcome&)>& body) {
+  if (std::getenv("DTRAIN_TICKET") != nullptr) launch::die_with_parent();
+  wire::keep_large_blocks();
+  set_blas_threads(1);
+  wire::Context context;
+  Link link(context, request);
+  const auto tell = [&link](Kind kind, const char* what) {
+    link.send(wire::Type::failed, pack(Failure{static_cast<int>(kind), what}));
+  };
+  try {
+    body(link, link.join());
+  } catch (const Error& error) {
+    tell(error.kind(), error.what());
+    throw;
+  } catch (const std::bad_alloc&) {
+    tell(Kind::environment, "out of memory");
+    throw;
+  } catch (const std::exception& error) {
+    tell(Kind::internal, error.what());
+    throw;
+  }
+}
+
+plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir) {
+  job::ReadResult read = job::read_job(welcome.job_text, "the coordinator's job");
+  if (!read.ok()) fail(Kind::internal, "the coordinator sent a job that cannot be read:\n{}", job::render(read));
+  if (!data_dir.empty()) read.job.data.dir = data_dir;
+  return plan::make_plan(read.job, welcome.host, welcome.facts, welcome.encoding.width);
+}
+
+Start await_start(Link& link) {
+  for (;;) {
+    const wire::Message message = link.await(0, Phase::joining);
+    if (message.header.type == wire::Type::start) return unpack_start(message.text());
+    if (message.header.type == wire::Type::abort) fail(Kind::lost, "the coordinator ended the run before it began");
+    if (message.header.type == wire::Type::stop) fail(Kind::lost, "the run was stopped before it began");
+  }
+}
+
+wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity) {
+  const std::string endpoint = reachable(start.endpoints.at(static_cast<std::size_t>(server)), link.request().endpoint);
+  const std::string& key = start.keys.at(static_cast<std::size_t>(server));
+  const wire::Keys keys = wire::connecting_keys(link.keys(), key);
+  const bool secure = !key.empty() && endpoint.starts_with("tcp://");
+  wire::Socket socket(link.context(), wire::Socket::Pattern::dealer, identity, secure ? &keys : nullptr);
+  socket.connect(endpoint);
+  return socket;
+}
+
+std::vector<int> everyone(int n) {
+  std::vector<int> ranks(static_cast<std::size_t>(n));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  return ranks;
+}
+
+std::string reachable(const std::string& endpoint, const std::string& coordinator) {
+  const std::string prefix = "tcp://";
+  const auto host_of = [&prefix](const std::string& text) {
+    return text.substr(prefix.size(), text.rfind(':') - prefix.size());
+  };
+  if (!endpoint.starts_with(prefix) || !coordinator.starts_with(prefix)) return endpoint;
+  const std::string host = host_of(endpoint);
+  if (host != "*" && host != "0.0.0.0" && host != "[::]") return endpoint;
+  return prefix + host_of(coordinator) + endpoint.substr(endpoint.rfind(':'));
+}
+
+std::int64_t peak_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+}  // namespace dtrain::role

@@ -1,0 +1,35 @@
+#pragma once
+/// What every role that joins has in common.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "plan/plan.hpp"
+#include "role/link.hpp"
+
+namespace dtrain::role {
+
+/// Joins, runs `body`, and tells the coordinator if it throws (the Error goes on to the caller).
+void run_role(const JoinRequest& request, const std::function<void(Link&, const Welcome&)>& body);
+
+/// The same plan that every other role computes. `data_dir` replaces the job's, where this machine has the data
+/// elsewhere.
+plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir = {});
+
+/// Waits until everybody is ready.
+Start await_start(Link& link);
+
+/// A socket to a server's data endpoint; with CURVE if the start message names a key for it.
+wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity);
+
+/// 0, 1, .. n-1
+std::vector<int> everyone(int n);
+
+/// An endpoint as this machine can reach it: a wildcard host becomes the host by which the coordinator was reached.
+std::string reachable(const std::string& endpoint, const std::string& coordinator);
+
+/// Peak resident memory of this process.
+std::int64_t peak_bytes();
+
+}  // namespace dtrain::role

@@ -1,0 +1,152 @@
+#include "role/solo.hpp"
+
+#include <cmath>
+
+#include "data/division.hpp"
+#include "math/gemm.hpp"
+#include "model/network.hpp"
+#include "role/owner.hpp"
+#include "role/role.hpp"
+
+namespace dtrain::role {
+namespace {
+
+class Solo {
+ public:
+  explicit Solo(Course& course)
+      : course_(course),
+        plan_(course.plan()),
+        rows_(data::load(plan_.job, course.survey().encoding, data::Part::train, plan_.facts.hash)),
+        division_(plan_.job, plan_.facts.train_rows, {0}),
+        network_(plan_.job.model, plan_.width, plan_.worker_rows(), plan_.threads),
+        owner_(plan_, 0, plan_.threads),
+        gradient_(plan_.layout.total),
+        features_(plan_.worker_rows() * plan_.width),
+        targets_(static_cast<std::size_t>(plan_.worker_rows())) {
+    contribution_.resize(1);
+    for (const plan::Piece& piece : owner_.slice().pieces)
+      contribution_[0].pieces.push_back(gradient_.data() + piece.offset);
+  }
+
+  Tally train();
+
+ private:
+  void start();
+  void step();
+  void update();
+  void hand_over(bool evaluate, bool save, bool last);
+
+  Course& course_;
+  const plan::Plan& plan_;
+  std::unique_ptr<data::Rows> rows_;
+  data::Division division_;
+  model::Network<float> network_;
+  Owner owner_;
+  Arena gradient_, features_;
+  std::vector<float> targets_;
+  std::vector<Contribution> contribution_;
+  model::LayerEvents no_events_;
+  std::uint64_t clock_ = 0, ordinal_ = 0;
+  Tally tally_;
+};
+
+void Solo::start() {
+  store::State state = course_.take_initial_state();
+  clock_ = state.clocks.front();
+  Version& version = owner_.current();
+  version.weights = std::move(state.weights);
+  version.moments = std::move(state.moments);
+  version.updates = state.updates;
+  version.applied_rows = state.applied_rows;
+  course_.tracker().begin(clock_);
+}
+
+Tally Solo::train() {
+  start();
+  double seconds = 0;
+  Clock::time_point looked = Clock::now();
+  {
+    const Lap lap(seconds);
+    while (clock_ < static_cast<std::uint64_t>(plan_.total_steps)) {
+      step();
+      if (Clock::now() - looked < std::chrono::milliseconds(20)) continue;
+      looked = Clock::now();
+      course_.take_results();
+      if (course_.should_stop()) break;
+    }
+  }
+  course_.tracker().end();
+  hand_over(plan_.facts.test_rows > 0, true, true);
+  tally_.compute_seconds = seconds;
+  tally_.steps = clock_;
+  tally_.peak_bytes = peak_bytes();
+  return tally_;
+}
+
+void Solo::step() {
+  const std::span<const std::uint32_t> rows = division_.rows(static_cast<Index>(clock_), 0);
+  const auto count = static_cast<Index>(rows.size());
+  const Matrix features(features_.data(), count, plan_.width);
+  const std::span<float> targets(targets_.data(), rows.size());
+  rows_->gather(rows, features, targets);
+  const model::DropoutKey dropout{plan_.job.seed, division_.epoch_of(static_cast<Index>(clock_))};
+  const auto result = network_.train_step({features, targets, rows}, owner_.current().weights.span(), gradient_.span(),
+                                          dropout, no_events_, static_cast<int>(plan_.job.train.micro_batches));
+  if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(result.loss_sum))
+    fail(Kind::diverged,
+         "the loss of step {} is not finite; a lower train.optimizer.learning_rate or train.clip_norm may help",
+         clock_ + 1);
+  update();
+  course_.tracker().record(0, {clock_, result.loss_sum, rows.size()});
+  tally_.rows += rows.size();
+  ++clock_;
+}
+
+void Solo::update() {
+  float factor = 1;
+  if (plan_.job.train.clip_norm > 0) {
+    double total = 0;
+    for (const double sum : owner_.squares(contribution_)) total += sum;
+    factor = optim::clip_factor(plan_.job.train.clip_norm, total);
+  }
+  const Index before = owner_.current().applied_rows;
+  const Index after = division_.applied_before(static_cast<Index>(clock_) + 1);
+  if (const auto bad = owner_.step(contribution_, factor, after))
+    fail(Kind::diverged,
+         "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
+         "or train.clip_norm may help",
+         clock_ + 1, *bad);
+  const bool evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after);
+  const bool save = plan::due(plan_, plan_.job.checkpoint.every, before, after);
+  if ((evaluate || save) && after < plan_.total_rows) hand_over(evaluate, save, false);
+}
+
+void Solo::hand_over(bool evaluate, bool save, bool last) {
+  const Version& version = owner_.current();
+  Snapshot snapshot{++ordinal_, evaluate, save, last, {}};
+  store::State& state = snapshot.state;
+  state.clocks = {last ? clock_ : clock_ + 1};
+  state.step = state.clocks.front();
+  state.updates = version.updates;
+  state.applied_rows = version.applied_rows;
+  state.facts = course_.state_facts();
+  const auto copy = [](const Arena& from) {
+    Arena to(from.size());
+    std::copy(from.span().begin(), from.span().end(), to.data());
+    return to;
+  };
+  state.weights = copy(version.weights);
+  for (const Arena& moment : version.moments) state.moments.push_back(copy(moment));
+  course_.aside().hand_over(std::move(snapshot));
+}
+
+}  // namespace
+
+std::vector<RoleReport> run_solo(Course& course) {
+  set_blas_threads(1);
+  Solo solo(course);
+  const Tally tally = solo.train();
+  return {{"worker", 0, tally}};
+}
+
+}  // namespace dtrain::role

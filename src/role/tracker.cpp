@@ -1,0 +1,153 @@
+#include "role/tracker.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace dtrain::role {
+namespace {
+
+Json to_json(const Scores& scores) {
+  Json json = Json::object();
+  for (const auto& [name, value] : scores) json[name] = value;
+  return json;
+}
+
+}  // namespace
+
+Tracker::Sum Tracker::Interval::total() const {
+  Sum sum;
+  for (const Sum& part : by_rank) sum.loss += part.loss, sum.rows += part.rows;
+  return sum;
+}
+
+Tracker::Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::Progress& progress)
+    : plan_(plan),
+      metrics_(metrics),
+      progress_(progress),
+      every_(static_cast<std::uint64_t>(std::max<Index>(1, plan.job.output.log_every))),
+      next_(static_cast<std::size_t>(plan.workers)),
+      active_(next_.size(), true),
+      started_(Clock::now()),
+      warm_at_(started_),
+      last_at_(started_),
+      interval_at_(started_) {}
+
+void Tracker::begin(std::uint64_t step) {
+  std::fill(next_.begin(), next_.end(), step);
+  started_ = warm_at_ = last_at_ = interval_at_ = Clock::now();
+}
+
+Tracker::Interval& Tracker::interval_of(std::uint64_t step) {
+  const std::uint64_t first = step / every_ * every_;
+  while (open_.empty() || open_.back().first < first) {
+    const std::uint64_t next = open_.empty() ? first : open_.back().first + every_;
+    open_.push_back({next, std::vector<Sum>(next_.size())});
+  }
+  return open_[(first - open_.front().first) / every_];
+}
+
+void Tracker::record(int rank, const StepRecord& record) {
+  const auto r = static_cast<std::size_t>(rank);
+  if (record.step != next_[r]) return;  // a step that a resumed or restarted rank has reported already
+  ++next_[r];
+  Sum& sum = interval_of(record.step).by_rank[r];
+  sum.loss += record.loss_sum;
+  sum.rows += record.rows;
+  rows_ += static_cast<Index>(record.rows);
+  last_at_ = Clock::now();
+  if (warm_rows_ < 0 && rows_ * 10 >= plan_.total_rows) warm_rows_ = rows_, warm_at_ = last_at_;
+  close_intervals();
+  progress_.update(status());
+}
+
+void Tracker::drop(int rank) {
+  active_[static_cast<std::size_t>(rank)] = false;
+  close_intervals();
+}
+
+std::uint64_t Tracker::slowest() const {
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+  for (std::size_t r = 0; r < next_.size(); ++r)
+    if (active_[r]) least = std::min(least, next_[r]);
+  return least;
+}
+
+void Tracker::close_intervals() {
+  const std::uint64_t done = slowest();
+  const auto steps = static_cast<std::uint64_t>(plan_.total_steps);
+  while (!open_.empty() && done >= std::min(open_.front().first + every_, steps)) {
+    emit(open_.front(), std::min(open_.front().first + every_, steps));
+    closed_.push_back(std::move(open_.front()));
+    open_.pop_front();
+    if (static_cast<Index>(closed_.size() * every_) > plan_.steps_per_epoch + static_cast<Index>(every_))
+      closed_.pop_front();
+  }
+}
+
+void Tracker::emit(const Interval& interval, std::uint64_t end) {
+  const Sum sum = interval.total();
+  const double seconds = seconds_since(interval_at_);
+  interval_rate_ = seconds > 0 ? static_cast<double>(rows_ - interval_rows_) / seconds : 0;
+  interval_loss_ = sum.rows > 0 ? sum.loss / static_cast<double>(sum.rows) : 0;
+  interval_at_ = Clock::now();
+  interval_rows_ = rows_;
+  const Index rows = plan_.rows_of_steps(static_cast<Index>(end));
+  metrics_.write({{"event", "step"},
+                  {"step", end},
+                  {"epoch", static_cast<double>(rows) / static_cast<double>(plan_.facts.train_rows)},
+                  {"loss", interval_loss_},
+                  {"learning_rate", plan::learning_rate(plan_, rows)},
+                  {"samples_per_second", interval_rate_}});
+}
+
+void Tracker::evaluated(Index step, Index applied_rows, const Scores& scores, double seconds) {
+  if (scores.empty()) return;
+  metrics_.write({{"event", "eval"},
+                  {"step", step},
+                  {"epoch", static_cast<double>(applied_rows) / static_cast<double>(plan_.facts.train_rows)},
+                  {"test", to_json(scores)},
+                  {"seconds", seconds}});
+  const auto& [name, value] = scores[std::min<std::size_t>(1, scores.size() - 1)];
+  latest_test_ = fmt::format("test {} {:.4f}", name, value);
+  progress_.update(status(), true);
+}
+
+report::Status Tracker::status() const {
+  report::Status status;
+  status.step = static_cast<Index>(slowest());
+  status.steps = plan_.total_steps;
+  status.epoch = static_cast<double>(plan_.rows_of_steps(status.step)) / static_cast<double>(plan_.facts.train_rows);
+  status.epochs = plan_.job.train.epochs;
+  status.loss = interval_loss_;
+  status.samples_per_second = interval_rate_;
+  status.latest_test = latest_test_;
+  return status;
+}
+
+void Tracker::end() {
+  last_at_ = Clock::now();
+  ended_ = true;
+}
+
+double Tracker::seconds() const { return Seconds((ended_ ? last_at_ : Clock::now()) - started_).count(); }
+
+double Tracker::steady_rate() const {
+  const double seconds = Seconds(last_at_ - warm_at_).count();
+  if (warm_rows_ < 0 || seconds <= 0) return 0;
+  return static_cast<double>(rows_ - warm_rows_) / seconds;
+}
+
+std::optional<double> Tracker::train_loss() const {
+  Sum sum;
+  for (const auto* list : {&closed_, &open_})
+    for (const Interval& interval : *list) {
+      const Sum part = interval.total();
+      sum.loss += part.loss, sum.rows += part.rows;
+    }
+  if (sum.rows == 0) return std::nullopt;
+  return sum.loss / static_cast<double>(sum.rows);
+}
+
+}  // namespace dtrain::role

@@ -1,0 +1,69 @@
+#pragma once
+/// The course of a run as numbers: losses by rank become `step` events, a progress line and a summary.
+///
+/// Sums are kept by rank and added in rank order, so that the recorded losses do not depend on the order of messages.
+
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "base/time.hpp"
+#include "plan/plan.hpp"
+#include "report/progress.hpp"
+#include "report/run_folder.hpp"
+#include "role/evaluate.hpp"
+#include "role/messages.hpp"
+
+namespace dtrain::role {
+
+class Tracker {
+ public:
+  Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::Progress& progress);
+
+  /// Training starts, at this step of every rank.
+  void begin(std::uint64_t step);
+  /// Steps of a rank come in order.
+  void record(int rank, const StepRecord& record);
+  void drop(int rank);
+  void evaluated(Index step, Index applied_rows, const Scores& scores, double seconds);
+  void redraw() { progress_.update(status()); }
+  void end();
+
+  std::uint64_t slowest() const;  ///< the least step that an active rank has to report next
+  Index rows() const { return rows_; }
+  double seconds() const;
+  /// Rows a second after the first tenth of the run's rows.
+  double steady_rate() const;
+  /// Mean over about the last epoch; nullopt before the first record.
+  std::optional<double> train_loss() const;
+
+ private:
+  struct Sum {
+    double loss = 0;
+    std::uint64_t rows = 0;
+  };
+  struct Interval {
+    std::uint64_t first = 0;  ///< step
+    std::vector<Sum> by_rank;
+    Sum total() const;
+  };
+  Interval& interval_of(std::uint64_t step);
+  void close_intervals();
+  void emit(const Interval& interval, std::uint64_t end);
+  report::Status status() const;
+
+  const plan::Plan& plan_;
+  report::MetricsFile& metrics_;
+  report::Progress& progress_;
+  std::uint64_t every_;
+  std::vector<std::uint64_t> next_;  ///< per rank: the step it reports next
+  std::vector<bool> active_;
+  std::deque<Interval> open_, closed_;
+  Clock::time_point started_, warm_at_, last_at_, interval_at_;
+  Index rows_ = 0, warm_rows_ = -1, interval_rows_ = 0;
+  bool ended_ = false;
+  double interval_rate_ = 0, interval_loss_ = 0;
+  std::string latest_test_;
+};
+
+}  // namespace dtrain::role
