@@ -3,9 +3,11 @@
 #include <cblas.h>
 #include <cassert>
 #include <limits>
+#include <string>
 
 #include "base/error.hpp"
 #include "base/time.hpp"
+#include "math/row_products.hpp"
 #include "math/teams.hpp"
 
 namespace dtrain {
@@ -13,8 +15,8 @@ namespace {
 
 // Starting a team costs about what this many operations cost.
 constexpr double team_grain = 5e5;
-// Columns of a part are multiples of a cache line of float.
-constexpr Index part_step = 16;
+// Rows or columns of a part are multiples of the widest kernel.
+constexpr Index part_step = 32;
 
 CBLAS_TRANSPOSE flag(Op op) { return op == Op::plain ? CblasNoTrans : CblasTrans; }
 int narrow(Index value) { return static_cast<int>(value); }
@@ -35,6 +37,19 @@ void blas(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, View<cons
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1, a.data, narrow(a.stride), b.data, narrow(b.stride), beta, c.data,
               narrow(c.stride));
 }
+
+/// The shapes at which row products were measured to be faster than BLAS. True if it took the product over.
+bool without_blas(Op op_a, Op op_b, View<const float> a, View<const float> b, float beta, View<float> c) {
+  const bool fits = op_a == Op::plain && beta == 0 && c.rows >= 4 && c.rows <= 512 && c.cols >= 32 && a.cols >= 32;
+  if (!fits || !row_products_supported()) return false;
+  if (op_b == Op::plain)
+    multiply_rows(a, b, c);
+  else
+    multiply_rows_transposed(a, b, c);
+  return true;
+}
+
+bool without_blas(Op, Op, View<const double>, View<const double>, double, View<double>) { return false; }
 
 template <class Real>
 bool shapes_agree(const Product<Real>& p) {
@@ -74,11 +89,13 @@ template <class Real>
 void multiply(const Product<Real>& p, const Part& part) {
   if (part.rows == 0 || part.cols == 0) return;
   View<const Real> a = p.a, b = p.b;
-  a.data += p.op_a == Op::plain ? part.row * a.stride : part.row;
-  b.data += p.op_b == Op::plain ? part.col : part.col * b.stride;
-  View<Real> c = p.c;
-  c.data += part.row * c.stride + part.col;
-  blas(flag(p.op_a), flag(p.op_b), narrow(part.rows), narrow(part.cols), narrow(depth(p)), a, b, p.beta, c);
+  a = p.op_a == Op::plain ? a.below(part.row, part.rows)
+                          : View<const Real>{a.data + part.row, a.rows, part.rows, a.stride};
+  b = p.op_b == Op::plain ? View<const Real>{b.data + part.col, b.rows, part.cols, b.stride}
+                          : b.below(part.col, part.cols);
+  const View<Real> c(p.c.row(part.row) + part.col, part.rows, part.cols, p.c.stride);
+  if (without_blas(p.op_a, p.op_b, a, b, p.beta, c)) return;
+  blas(flag(p.op_a), flag(p.op_b), narrow(c.rows), narrow(c.cols), narrow(depth(p)), a, b, p.beta, c);
 }
 
 template <class Real>
@@ -89,7 +106,11 @@ void gemm(Op op_a, View<const Real> a, Op op_b, View<const Real> b, Real beta, V
   in_teams(teams, [&](int team) { multiply(product, part_of(c.rows, c.cols, teams, team)); });
 }
 
-const char* blas_kernels() { return openblas_get_corename(); }
+const char* blas_kernels() {
+  static const std::string name =
+      std::string(openblas_get_corename()) + (row_products_supported() ? " and AVX-512 row products" : "");
+  return name.c_str();
+}
 
 bool blas_uses_openmp() { return openblas_get_parallel() == OPENBLAS_OPENMP; }
 

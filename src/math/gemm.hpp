@@ -10,7 +10,8 @@ enum class Op { plain, transposed };
 /// c = op(a) op(b) + beta c, for float or double. Shapes: op(a) is [m, k], op(b) is [k, n], c is [m, n].
 ///
 /// `threads` teams split c among themselves (by columns or by rows, whichever is longer) and call a single-threaded
-/// BLAS each: the same bits for the same `threads`, and cheaper than BLAS's own threads where m is small.
+/// kernel each: the same bits for the same `threads`, and cheaper than BLAS's own threads where m is small. Where b is
+/// weights and a has few rows, and the CPU has AVX-512, row_products.hpp takes BLAS's place.
 /// Asserts shapes; dimensions beyond int throw Error(Kind::internal). May not be called from inside a parallel region.
 template <class Real>
 void gemm(Op op_a, View<const Real> a, Op op_b, View<const Real> b, Real beta, View<Real> c, int threads);
@@ -46,7 +47,8 @@ Part part_of(Index rows, Index cols, int teams, int team);
 template <class Real>
 void multiply(const Product<Real>& product, const Part& part);
 
-/// Name of the kernel set that BLAS chose for this CPU ("SkylakeX"), recorded with every run, since bits depend on it.
+/// Name of the kernels that BLAS chose for this CPU ("SkylakeX"), and of our own where they are used; recorded with
+/// every run, since bits depend on it.
 const char* blas_kernels();
 
 /// True if BLAS is the OpenMP build, so that there is one pool of threads. Checked at start.

@@ -8,11 +8,14 @@
 
 #include "math/fold.hpp"
 #include "math/gemm.hpp"
+#include "math/row_products.hpp"
 #include "math/teams.hpp"
 
 using namespace dtrain;
 
 namespace {
+
+const bool blas_is_single = (set_blas_threads(1), true);
 
 template <class Real>
 std::vector<Real> random_numbers(Index count, std::uint32_t seed) {
@@ -57,8 +60,9 @@ double product_error(Op op_a, Op op_b, Index m, Index n, Index k, Real beta, int
 
 TEST_CASE_TEMPLATE("a product agrees with sums in double for odd shapes, strides, ops, beta and threads", Real, float,
                    double) {
-  const Index shapes[][3] = {{1, 1, 1},    {1, 10, 7},  {7, 1, 33},    {13, 17, 19},    {16, 512, 784},
-                             {33, 100, 1}, {3, 5, 300}, {100, 10, 64}, {131, 257, 129}, {512, 10, 128}};
+  const Index shapes[][3] = {{1, 1, 1},    {1, 10, 7},    {7, 1, 33},    {13, 17, 19},    {16, 512, 784},
+                             {33, 100, 1}, {3, 5, 300},   {100, 10, 64}, {131, 257, 129}, {512, 10, 128},
+                             {7, 45, 300}, {600, 33, 40}, {4, 32, 32},   {129, 64, 513}};
   for (const auto& [m, n, k] : shapes)
     for (const Op op_a : {Op::plain, Op::transposed})
       for (const Op op_b : {Op::plain, Op::transposed})
@@ -95,6 +99,31 @@ TEST_CASE("the same product on the same threads has the same bits") {
                   {(repeat == 0 ? once : again).data(), 64, 200}, threads);
       if (repeat > 0) CHECK(once == again);
     }
+}
+
+TEST_CASE("an element of a row product has the same bits whatever the other rows and columns are") {
+  if (!row_products_supported()) {
+    MESSAGE("skipped: this CPU has no AVX-512");
+    return;
+  }
+  const Index m = 141, n = 77, k = 530;
+  const auto a = random_numbers<float>(m * k, 1), b = random_numbers<float>(k * n, 2);
+  std::vector<float> whole(static_cast<std::size_t>(m * n)), part(whole.size());
+  multiply_rows({a.data(), m, k}, {b.data(), k, n}, {whole.data(), m, n});
+  for (Index r = 0; r < m; r += 3)
+    for (Index c = 0; c < n; c += 19)
+      multiply_rows({a.data() + r * k, 3, k}, {b.data() + c, k, std::min<Index>(19, n - c), n},
+                    {part.data() + r * n + c, 3, std::min<Index>(19, n - c), n});
+  CHECK(part == whole);
+  const View<const float> transposed(b.data(), n, k);
+  multiply_rows_transposed({a.data(), m, k}, transposed, {whole.data(), m, n});
+  for (Index r = 0; r < m; r += 3)
+    for (Index c = 0; c < n; c += 19) {
+      const Index cols = std::min<Index>(19, n - c);
+      multiply_rows_transposed({a.data() + r * k, 3, k}, transposed.below(c, cols),
+                               {part.data() + r * n + c, 3, cols, n});
+    }
+  CHECK(part == whole);
 }
 
 TEST_CASE("a cleared result ignores what was there, even if that was not a number") {

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "math/fold.hpp"
+#include "math/gemm.hpp"
 #include "model/dropout.hpp"
 #include "model/metrics.hpp"
 #include "model/network.hpp"
@@ -24,15 +25,18 @@ using job::Loss;
 namespace {
 std::atomic<long> allocations{0};
 }
-void* operator new(std::size_t size) {
+#define OUT_OF_LINE __attribute__((noinline))  // half of a pair that is inlined looks mismatched to the compiler
+OUT_OF_LINE void* operator new(std::size_t size) {
   ++allocations;
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+OUT_OF_LINE void operator delete(void* memory) noexcept { std::free(memory); }
+OUT_OF_LINE void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
+
+const bool blas_is_single = (set_blas_threads(1), true);
 
 const Activation all_activations[] = {Activation::none, Activation::relu,    Activation::leaky_relu, Activation::gelu,
                                       Activation::tanh, Activation::sigmoid, Activation::softplus};
