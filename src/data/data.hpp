@@ -33,7 +33,8 @@ struct Encoding {
   std::string target_name;           ///< csv only
   std::vector<std::string> classes;  ///< labels in class order ("0".."9", "setosa"..); empty for regression
   Index width = 0;                   ///< features of an encoded row
-  std::vector<float> shift, scale;   ///< feature' = (feature - shift) * scale; length width, or 1 for all alike
+  std::vector<float> shift, scale;   ///< feature' = (feature - shift) * scale; length width, or 1 for all alike;
+                                     ///< indicators of categories are scaled but never fitted
   double target_shift = 0, target_scale = 1;  ///< regression: original = value * target_scale + target_shift
 
   Json to_json() const;
@@ -45,7 +46,7 @@ struct Encoding {
 struct Facts {
   Index train_rows = 0;
   Index test_rows = 0;  ///< 0: there is no test part
-  std::string hash;     ///< of the content of both parts; roles compare it
+  std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
 };
 
 struct Survey {

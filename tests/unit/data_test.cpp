@@ -32,6 +32,10 @@ static std::atomic<long> allocations{0};
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(size == 0 ? 1 : size);
+}
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
@@ -378,6 +382,28 @@ TEST_CASE("a file without its target is read only where labels are not required"
   const job::Files plain{folder.write("q.csv", "8,7\n"), ""};
   CHECK(gather_all(*load_files(job.data, numbered, plain, false)).features[0] == std::vector<float>{8, 7});
   check_contains(refused([&] { load_files(job.data, numbered, plain, true); }), {"2 fields", "training data has 3"});
+}
+
+TEST_CASE("rows for prediction need no labels, and those they have do not matter") {
+  const Folder folder;
+  const job::Job sparse = libsvm_job(folder, "1 1:1\n0 2:1\n");
+  const job::Files unlabelled{folder.write("u.txt", "2:3\n7 1:4\n"), ""};
+  const auto rows = load_files(sparse.data, survey(sparse).encoding, unlabelled, false);
+  CHECK(gather_all(*rows) == Gathered{{{0, 3}, {4, 0}}, {0, 0}});
+  const job::Job bytes = idx_job(folder, idx(8, {1, 2}, "ab"), idx(8, {1}, {'\x01'}));
+  const Encoding encoding = survey(bytes).encoding;
+  CHECK(gather_all(*load_files(bytes.data, encoding, {"features", ""}, false)) == Gathered{{{97, 98}}, {0}});
+  check_contains(refused([&] { load_files(bytes.data, encoding, {"features", ""}, true); }), {"no file of labels"});
+  folder.write("wide", idx(8, {1, 3}, "abc"));
+  check_contains(refused([&] { load_files(bytes.data, encoding, {"wide", ""}, false); }), {"3 values", "takes 2"});
+}
+
+TEST_CASE("two labels of any numbers are told apart by binary_cross_entropy") {
+  const Folder folder;
+  job::Job job = idx_job(folder, idx(8, {3, 1}, "abc"), idx(8, {3}, {'\x09', '\x04', '\x09'}));
+  job.model = doors::model_for(job::Loss::binary_cross_entropy);
+  CHECK(survey(job).encoding.classes == std::vector<std::string>{"4", "9"});
+  CHECK(loaded(job).targets == std::vector<float>{1, 0, 1});
 }
 
 TEST_CASE("libsvm rows are what their pairs say and zero elsewhere") {
