@@ -27,6 +27,8 @@ struct Named {
   Enum value;
   std::string_view name;
 };
+template <class Enum>
+Named(Enum, const char*) -> Named<Enum>;
 
 constexpr std::array activations = {Named{job::Activation::none, "none"},
                                     Named{job::Activation::relu, "relu"},
