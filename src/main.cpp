@@ -20,13 +20,11 @@ struct Deed {
 };
 
 constexpr Deed deeds[] = {
-    {"run", cli::run},         {"resume", cli::resume},
-    {"worker", cli::worker},   {"server", cli::server},
-    {"check", cli::check},     {"plan", cli::plan},
-    {"eval", cli::eval},       {"predict", cli::predict},
-    {"inspect", cli::inspect}, {"compare", cli::compare},
-    {"report", cli::report},   {"explain", cli::explain},
-    {"schema", cli::schema},   {"completions", cli::completions},
+    {"run", cli::run},         {"resume", cli::resume},   {"worker", cli::worker},
+    {"server", cli::server},   {"bench", cli::bench},     {"check", cli::check},
+    {"plan", cli::plan},       {"eval", cli::eval},       {"predict", cli::predict},
+    {"inspect", cli::inspect}, {"compare", cli::compare}, {"report", cli::report},
+    {"explain", cli::explain}, {"schema", cli::schema},   {"completions", cli::completions},
     {"man", cli::man},
 };
 

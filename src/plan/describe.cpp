@@ -39,13 +39,6 @@ std::string layer_words(const model::Layout& layout, const Slice& slice) {
 
 std::string policy_name(const job::Job& job) { return job.sync.policy == job::PolicyName::bsp ? "bsp" : "asp"; }
 
-double flops_per_row(const Plan& plan) {
-  double flops = 0;
-  for (const model::Tensor& tensor : plan.layout.tensors)
-    if (!tensor.is_bias) flops += (tensor.layer == 0 ? 4.0 : 6.0) * double(tensor.count());
-  return flops;
-}
-
 std::string render_rates(const Plan& plan) {
   const double rate = plan.job.train.optimizer.learning_rate;
   const double per_row = rate / double(plan.job.train.batch);
@@ -56,6 +49,13 @@ std::string render_rates(const Plan& plan) {
 }
 
 }  // namespace
+
+double Plan::flops_per_row() const {
+  double flops = 0;
+  for (const model::Tensor& tensor : layout.tensors)
+    if (!tensor.is_bias) flops += (tensor.layer == 0 ? 4.0 : 6.0) * double(tensor.count());
+  return flops;
+}
 
 int Plan::moments() const { return optim::state_count(job.train.optimizer.type); }
 
@@ -93,7 +93,7 @@ Json to_json(const Plan& plan) {
   out["steps_per_epoch"] = plan.steps_per_epoch;
   out["steps"] = plan.total_steps;
   out["rows"] = plan.total_rows;
-  out["flops_per_row"] = flops_per_row(plan);
+  out["flops_per_row"] = plan.flops_per_row();
   out["bytes_per_worker_step"] = plan.servers == 0 ? 0 : 2 * plan.step_bytes();
   out["roles"] = Json::array();
   for (int m = 0; m < plan.servers; ++m) {
@@ -126,7 +126,7 @@ std::string render(const Plan& plan) {
   std::string shape = std::to_string(plan.width);
   for (const job::Layer& layer : plan.job.model.layers) shape += fmt::format("-{}", layer.dense);
   line("model", fmt::format("{}: {} weights, {}, {:.3g} MFLOP a row", shape, with_commas(plan.layout.total),
-                            human_bytes(double(plan.step_bytes())), flops_per_row(plan) / 1e6));
+                            human_bytes(double(plan.step_bytes())), plan.flops_per_row() / 1e6));
   line("data", fmt::format("{} training rows, {} test rows, {} features", with_commas(plan.facts.train_rows),
                            with_commas(plan.facts.test_rows), with_commas(plan.width)));
   line("steps", fmt::format("{} an epoch, {} in all, {} rows each", with_commas(plan.steps_per_epoch),

@@ -100,7 +100,7 @@ Index steps_of(const Plan& plan, Index applied_rows) {
 }
 
 bool due(const Plan& plan, const job::Length& every, Index before, Index after) {
-  if (every.value <= 0) return false;
+  if (every.value <= 0 || every.unit == job::Unit::time) return false;
   const auto units = [&](Index applied) {
     return every.unit == job::Unit::step ? double(steps_of(plan, applied))
                                          : double(applied) / double(plan.facts.train_rows);

@@ -57,6 +57,8 @@ struct Plan {
   Index worker_rows() const;
   /// A lost worker may make a server take its last step back (two or more servers, faults.on_worker_loss: continue).
   bool undo_possible() const;
+  /// Floating-point operations of a row forward and backward; the first layer needs no input gradient.
+  double flops_per_row() const;
   /// Optimizer moments per weight.
   int moments() const;
 };
@@ -76,7 +78,8 @@ double learning_rate(const Plan& plan, Index applied_rows);
 /// Steps (global batches) that so many applied rows make, counted down.
 Index steps_of(const Plan& plan, Index applied_rows);
 
-/// Whether something that happens every `every` falls due when the applied rows grow from `before` to `after`.
+/// Whether something that happens every `every` falls due when the applied rows grow from `before` to `after`. A length of time
+/// never does: it is not the plan's to measure.
 bool due(const Plan& plan, const job::Length& every, Index before, Index after);
 
 Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width);

@@ -176,6 +176,7 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
     }
     summary["staleness"]["mean"] = weighted / count;
   }
+  summary["flops_per_row"] = plan_.flops_per_row();
   summary["checkpoints"] = checkpoints_;
   summary["policy"] = policy_of(plan_.job);
   summary["workers"] = plan_.workers;
