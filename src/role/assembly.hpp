@@ -18,18 +18,18 @@ class Assembly {
   void add(int server, const Cut& cut);
   /// A piece of the numbers; false if it is none of this model's.
   bool add(const wire::Message& message);
-  /// The oldest snapshot that is whole; its `state.facts` are the caller's to fill in.
+  /// A snapshot that is whole, if there is one; its `state.facts` are the caller's to fill in.
   std::optional<Snapshot> take();
 
  private:
   struct Entry {
     std::vector<std::optional<Cut>> cuts;  ///< per server
-    std::size_t pieces = 0;
+    std::vector<std::size_t> pieces;       ///< per server
     Arena weights;
     std::vector<Arena> moments;
   };
   Entry& entry(std::uint64_t ordinal);
-  std::size_t pieces_of(bool save) const;
+  bool whole(const Entry& entry) const;
   const plan::Plan& plan_;
   std::map<std::uint64_t, Entry> entries_;
 };

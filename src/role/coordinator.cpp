@@ -213,6 +213,7 @@ void Coordinator::train() {
   while (!last_seen_) {
     pump(100);
     course_.take_results();
+    if (course_.save_due()) doors_.send(roster_.worker(roster_.active_workers().front()).address, wire::Type::save, {});
     if (course_.should_stop() && !stop_told_) tell_all(wire::Type::stop), stop_told_ = true;
   }
   course_.tracker().end();

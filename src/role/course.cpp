@@ -99,6 +99,13 @@ bool Course::should_stop() {
   return stop_code_ != 0;
 }
 
+bool Course::save_due() {
+  const job::Length& every = plan_.job.checkpoint.every;
+  if (every.unit != job::Unit::time || every.value <= 0 || seconds_since(saved_at_) < every.value) return false;
+  saved_at_ = Clock::now();
+  return true;
+}
+
 void Course::take_results() {
   while (auto result = aside_->next()) settle(std::move(*result));
 }

@@ -47,6 +47,9 @@ class Course {
   bool should_stop();
   int stop_code() const { return stop_code_; }
 
+  /// Whether `checkpoint.every`, if it is a time, has passed since this was last true.
+  bool save_due();
+
   /// Takes what has been evaluated and saved aside; throws what failed there.
   void take_results();
   /// The last snapshot's result: waits for it, writes the model.
@@ -63,7 +66,7 @@ class Course {
 
   const RunRequest& request_;
   launch::Signals signals_;
-  Clock::time_point begun_ = Clock::now();
+  Clock::time_point begun_ = Clock::now(), saved_at_ = begun_;
   data::Survey survey_;
   plan::Plan plan_;
   report::RunFolder folder_;  ///< made only once the data have been found right

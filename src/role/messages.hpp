@@ -88,7 +88,7 @@ Start unpack_start(std::string_view payload);
 
 /// Payload of `cut`: what a server's snapshot is of, beside the numbers.
 struct Cut {
-  std::uint64_t ordinal = 0;  ///< counts a server's snapshots from 1, alike on every server
+  std::uint64_t ordinal = 0;  ///< names the snapshot, alike on every server
   bool evaluate = false, save = false, last = false;
   std::uint64_t updates = 0;
   Index applied_rows = 0;

@@ -1,6 +1,7 @@
 #include "role/server.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -68,6 +69,7 @@ class Server {
   void take_pull(const wire::Message& message, std::size_t door);
   void take_push(wire::Message message);
   void take_leave(const wire::Message& message);
+  void take_mark(const wire::Message& message);
   void take_squares(const wire::Message& message);
   void obey(const wire::Message& message);
   void freeze(int lost);
@@ -82,7 +84,10 @@ class Server {
   void release(const std::vector<int>& ranks);
   void release_one(int rank, const plan::Piece& piece, std::size_t index);
   bool takes_part(int rank, std::uint64_t clock);
-  void send_snapshot(bool evaluate, bool save, bool last);
+  struct Wanted {
+    bool evaluate = false, save = false, last = false, marked = false;
+  };
+  void send_snapshot(const Wanted& wanted);
   bool everybody_left() const;
   std::uint64_t step() const { return updates_done_ + first_step_; }
 
@@ -105,7 +110,9 @@ class Server {
   std::map<SquaresKey, std::vector<std::vector<double>>> squares_;
   Route coordinator_;
   std::size_t loaded_ = 0, to_load_ = 0;
-  std::uint64_t first_step_ = 0, updates_done_ = 0, ordinal_ = 0;
+  std::uint64_t first_step_ = 0, updates_done_ = 0;
+  std::array<std::uint64_t, 8> snapshots_{};  ///< by kind
+  std::optional<std::uint64_t> save_after_;   ///< a marked step
   bool frozen_ = false, serving_ = true;
   double wait_seconds_ = 0, busy_seconds_ = 0, communicate_seconds_ = 0;
   Clock::time_point started_ = Clock::now();
@@ -141,7 +148,7 @@ void Server::start(const Start& start) {
 void Server::serve() {
   started_ = Clock::now();
   while (serving_ && !everybody_left()) pump(100);
-  if (serving_) send_snapshot(true, true, true);
+  if (serving_) send_snapshot({.evaluate = true, .save = true, .last = true});
 }
 
 bool Server::everybody_left() const {
@@ -174,6 +181,7 @@ void Server::take(wire::Message message, std::size_t door) {
     case wire::Type::pull: return take_pull(message, door);
     case wire::Type::push: return take_push(std::move(message));
     case wire::Type::leave: return take_leave(message);
+    case wire::Type::mark: return take_mark(message);
     case wire::Type::squares: return take_squares(message);
     default: refuse(message.header);
   }
@@ -227,6 +235,15 @@ void Server::take_push(wire::Message message) {
 void Server::take_leave(const wire::Message& message) {
   const auto rank = static_cast<std::size_t>(message.header.sender_rank);
   if (rank < members_.size()) members_[rank].left = true;
+}
+
+/// A checkpoint was asked for: one worker marks its step on every server, so that all save the same one.
+void Server::take_mark(const wire::Message& message) {
+  const std::uint64_t clock = message.header.clock;
+  if (gated_ && step() <= clock)
+    save_after_ = clock;
+  else
+    send_snapshot({.save = true, .marked = true});
 }
 
 void Server::take_squares(const wire::Message& message) {
@@ -321,7 +338,10 @@ void Server::finish(Update& update, float factor) {
   release(update.release);
   const bool evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after);
   const bool save = plan::due(plan_, plan_.job.checkpoint.every, before, after);
-  if ((evaluate || save) && after < plan_.total_rows) send_snapshot(evaluate, save, false);
+  const bool marked = save_after_ == update.clock;
+  if ((evaluate || save || marked) && after < plan_.total_rows)
+    send_snapshot({.evaluate = evaluate, .save = save || marked});
+  if (marked) save_after_.reset();
 }
 
 /// What was folded is kept for one step where a loss may ask for it again, and given back to ZeroMQ otherwise.
@@ -382,12 +402,16 @@ void Server::release_one(int rank, const plan::Piece& piece, std::size_t index) 
   door.send_floats(link_.self(), header, values, version.in_flight, route.peer);
 }
 
-void Server::send_snapshot(bool evaluate, bool save, bool last) {
+/// Snapshots of one state get the same number on every server: of a gated policy the update says which, of another
+/// how many of that kind there were.
+void Server::send_snapshot(const Wanted& wanted) {
   Version& version = owner_.current();
-  Cut cut{++ordinal_, evaluate, save, last, version.updates, version.applied_rows, {}};
+  const std::size_t kind = (wanted.marked ? 4u : 0u) + (wanted.save ? 2u : 0u) + (wanted.last ? 1u : 0u);
+  const std::uint64_t count = gated_ ? version.updates : ++snapshots_[kind];
+  Cut cut{count * 8 + kind, wanted.evaluate, wanted.save, wanted.last, version.updates, version.applied_rows, {}};
   for (int rank = 0; rank < plan_.workers; ++rank) cut.clocks.push_back(policy_->next(rank));
   link_.send(wire::Type::cut, pack(cut));
-  const std::size_t arenas = save ? 1 + version.moments.size() : 1;
+  const std::size_t arenas = wanted.save ? 1 + version.moments.size() : 1;
   for (std::size_t a = 0; a < arenas; ++a) {
     const std::span<const float> all =
         a == 0 ? std::as_const(version.weights).span() : std::as_const(version.moments[a - 1]).span();

@@ -34,7 +34,7 @@ class Solo {
   void start();
   void step();
   void update();
-  void hand_over(bool evaluate, bool save, bool last);
+  void hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clock);
 
   Course& course_;
   const plan::Plan& plan_;
@@ -72,11 +72,12 @@ Tally Solo::train() {
       if (Clock::now() - looked < std::chrono::milliseconds(20)) continue;
       looked = Clock::now();
       course_.take_results();
+      if (course_.save_due()) hand_over(false, true, false, clock_);
       if (course_.should_stop()) break;
     }
   }
   course_.tracker().end();
-  hand_over(plan_.facts.test_rows > 0, true, true);
+  hand_over(plan_.facts.test_rows > 0, true, true, clock_);
   tally_.compute_seconds = seconds;
   tally_.steps = clock_;
   tally_.peak_bytes = peak_bytes();
@@ -118,14 +119,14 @@ void Solo::update() {
          clock_ + 1, *bad);
   const bool evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after);
   const bool save = plan::due(plan_, plan_.job.checkpoint.every, before, after);
-  if ((evaluate || save) && after < plan_.total_rows) hand_over(evaluate, save, false);
+  if ((evaluate || save) && after < plan_.total_rows) hand_over(evaluate, save, false, clock_ + 1);
 }
 
-void Solo::hand_over(bool evaluate, bool save, bool last) {
+void Solo::hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clock) {
   const Version& version = owner_.current();
   Snapshot snapshot{++ordinal_, evaluate, save, last, {}};
   store::State& state = snapshot.state;
-  state.clocks = {last ? clock_ : clock_ + 1};
+  state.clocks = {next_clock};
   state.step = state.clocks.front();
   state.updates = version.updates;
   state.applied_rows = version.applied_rows;

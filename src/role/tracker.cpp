@@ -32,11 +32,11 @@ Tracker::Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::P
       started_(Clock::now()),
       warm_at_(started_),
       last_at_(started_),
-      interval_at_(started_) {}
+      rate_at_(started_) {}
 
 void Tracker::begin(std::uint64_t step) {
   std::fill(next_.begin(), next_.end(), step);
-  started_ = warm_at_ = last_at_ = interval_at_ = Clock::now();
+  started_ = warm_at_ = last_at_ = rate_at_ = Clock::now();
 }
 
 Tracker::Interval& Tracker::interval_of(std::uint64_t step) {
@@ -58,8 +58,19 @@ void Tracker::record(int rank, const StepRecord& record) {
   rows_ += static_cast<Index>(record.rows);
   last_at_ = Clock::now();
   if (warm_rows_ < 0 && rows_ * 10 >= plan_.total_rows) warm_rows_ = rows_, warm_at_ = last_at_;
+  measure_rate();
   close_intervals();
   progress_.update(status());
+}
+
+/// Records come in bursts, so a rate is taken over a span that is long beside the time between beats.
+void Tracker::measure_rate() {
+  const double seconds = Seconds(last_at_ - rate_at_).count();
+  if (seconds < 0.5 && rate_ > 0) return;
+  if (seconds > 0) rate_ = static_cast<double>(rows_ - rate_rows_) / seconds;
+  if (seconds < 0.5) return;
+  rate_at_ = last_at_;
+  rate_rows_ = rows_;
 }
 
 void Tracker::drop(int rank) {
@@ -88,18 +99,14 @@ void Tracker::close_intervals() {
 
 void Tracker::emit(const Interval& interval, std::uint64_t end) {
   const Sum sum = interval.total();
-  const double seconds = seconds_since(interval_at_);
-  interval_rate_ = seconds > 0 ? static_cast<double>(rows_ - interval_rows_) / seconds : 0;
   interval_loss_ = sum.rows > 0 ? sum.loss / static_cast<double>(sum.rows) : 0;
-  interval_at_ = Clock::now();
-  interval_rows_ = rows_;
   const Index rows = plan_.rows_of_steps(static_cast<Index>(end));
   metrics_.write({{"event", "step"},
                   {"step", end},
                   {"epoch", static_cast<double>(rows) / static_cast<double>(plan_.facts.train_rows)},
                   {"loss", interval_loss_},
                   {"learning_rate", plan::learning_rate(plan_, rows)},
-                  {"samples_per_second", interval_rate_}});
+                  {"samples_per_second", rate_}});
 }
 
 void Tracker::evaluated(Index step, Index applied_rows, const Scores& scores, double seconds) {
@@ -121,7 +128,7 @@ report::Status Tracker::status() const {
   status.epoch = static_cast<double>(plan_.rows_of_steps(status.step)) / static_cast<double>(plan_.facts.train_rows);
   status.epochs = plan_.job.train.epochs;
   status.loss = interval_loss_;
-  status.samples_per_second = interval_rate_;
+  status.samples_per_second = rate_;
   status.latest_test = latest_test_;
   return status;
 }

@@ -48,6 +48,7 @@ class Tracker {
     Sum total() const;
   };
   Interval& interval_of(std::uint64_t step);
+  void measure_rate();
   void close_intervals();
   void emit(const Interval& interval, std::uint64_t end);
   report::Status status() const;
@@ -59,10 +60,11 @@ class Tracker {
   std::vector<std::uint64_t> next_;  ///< per rank: the step it reports next
   std::vector<bool> active_;
   std::deque<Interval> open_, closed_;
-  Clock::time_point started_, warm_at_, last_at_, interval_at_;
-  Index rows_ = 0, warm_rows_ = -1, interval_rows_ = 0;
+  Clock::time_point started_, warm_at_, last_at_, rate_at_;
+  Index rows_ = 0, warm_rows_ = -1, rate_rows_ = 0;
   bool ended_ = false;
-  double interval_rate_ = 0, interval_loss_ = 0;
+  double rate_ = 0;  ///< rows a second, lately
+  double interval_loss_ = 0;
   std::string latest_test_;
 };
 

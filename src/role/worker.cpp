@@ -22,6 +22,7 @@ struct Inflow {
   wire::Socket socket;
   std::vector<std::uint64_t> arrived;  ///< per piece: the clock it is for, plus 1; 0: none yet
   std::uint32_t least_epoch = 0;       ///< older pieces were taken back
+  std::unique_ptr<wire::Monitor> monitor;
 };
 
 class Worker final : public model::LayerEvents {
@@ -54,10 +55,12 @@ class Worker final : public model::LayerEvents {
   bool await_layers(int first, int last);
   bool have_layers(int first, int last) const;
   bool interrupted() const { return stopping_ || restart_; }
+  void check_connections();
   void drain();
   void take(std::size_t server, const wire::Message& message);
   void obey(const wire::Message& message);
   void adopt_membership();
+  void tell_servers(wire::Type type);
   void wait_until_sent();
   void send_push(std::size_t server, std::size_t piece);
 
@@ -73,9 +76,10 @@ class Worker final : public model::LayerEvents {
   std::deque<Inflow> servers_;
   wire::InFlight sending_;
   std::uint64_t clock_ = 0;
-  std::optional<Membership> membership_;  ///< told, not yet adopted
-  std::uint32_t newest_epoch_ = 0;        ///< seen on weights
-  bool stopping_ = false, restart_ = false;
+  std::optional<std::pair<std::size_t, Deadline>> broken_;  ///< which server, and until when we wait to be told why
+  std::optional<Membership> membership_;                    ///< told, not yet adopted
+  std::uint32_t newest_epoch_ = 0;                          ///< seen on weights
+  bool stopping_ = false, restart_ = false, mark_wanted_ = false;
   double wait_seconds_ = 0, communicate_seconds_ = 0, step_seconds_ = 0;
   Tally tally_;
 };
@@ -91,14 +95,12 @@ void Worker::connect(const Start& start) {
   clock_ = start.clocks.at(static_cast<std::size_t>(rank_));
   const std::string identity = "worker-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (std::size_t m = 0; m < start.endpoints.size(); ++m) {
-    Inflow& inflow = servers_.emplace_back(Inflow{connect_data(link_, start, static_cast<int>(m), identity), {}, 0});
+    Inflow& inflow =
+        servers_.emplace_back(Inflow{connect_data(link_, start, static_cast<int>(m), identity), {}, 0, nullptr});
     inflow.arrived.assign(plan_.slices[m].pieces.size(), 0);
-    wire::Header header;
-    header.type = wire::Type::pull;
-    header.slice = static_cast<std::uint32_t>(m);
-    header.clock = clock_;
-    inflow.socket.send(link_.self(), header, std::string_view());
+    inflow.monitor = std::make_unique<wire::Monitor>(link_.context(), inflow.socket);
   }
+  tell_servers(wire::Type::pull);
 }
 
 void Worker::train() {
@@ -109,7 +111,9 @@ void Worker::train() {
     const bool has_rows = division_.count(static_cast<Index>(clock_), rank_) > 0;
     const Outcome outcome = has_rows ? step() : idle_step();
     step_seconds_ += seconds_since(start);
-    if (outcome == Outcome::done) ++clock_, ++tally_.steps;
+    if (outcome != Outcome::done) continue;
+    if (mark_wanted_) tell_servers(wire::Type::mark), mark_wanted_ = false;
+    ++clock_, ++tally_.steps;
   }
   // The last push is answered too: only then is everything that belongs to this rank applied and counted.
   const int layers = static_cast<int>(plan_.layout.layers.size());
@@ -147,13 +151,7 @@ Worker::Outcome Worker::step() {
 Worker::Outcome Worker::idle_step() {
   if (!await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1))
     return stopping_ ? Outcome::stopped : Outcome::again;
-  for (std::size_t m = 0; m < servers_.size(); ++m) {
-    wire::Header header;
-    header.type = wire::Type::push;
-    header.slice = static_cast<std::uint32_t>(m);
-    header.clock = clock_;
-    servers_[m].socket.send(link_.self(), header, std::string_view());
-  }
+  tell_servers(wire::Type::push);
   link_.record({clock_, 0, 0});
   return Outcome::done;
 }
@@ -229,7 +227,18 @@ bool Worker::await_layers(int first, int last) {
   return true;
 }
 
+/// What was on its way when a connection broke is gone, even if it is made again: nobody may wait for that for ever.
+/// The coordinator knows better why (the server died, perhaps), and gets a moment to say so.
+void Worker::check_connections() {
+  for (std::size_t m = 0; m < servers_.size(); ++m)
+    while (const auto event = servers_[m].monitor->next())
+      if (event->what == wire::Monitor::Event::What::disconnected && !broken_) broken_ = {m, Deadline(Seconds(3))};
+  if (broken_ && broken_->second.passed())
+    fail(Kind::lost, "the connection to server {} broke at step {}", broken_->first, clock_ + 1);
+}
+
 void Worker::drain() {
+  check_connections();
   while (const auto message = link_.receive()) obey(*message);
   for (std::size_t m = 0; m < servers_.size(); ++m)
     while (const auto message = servers_[m].socket.receive(link_.self().nonce)) take(m, *message);
@@ -257,6 +266,7 @@ void Worker::take(std::size_t server, const wire::Message& message) {
 void Worker::obey(const wire::Message& message) {
   switch (message.header.type) {
     case wire::Type::stop: stopping_ = true; return;
+    case wire::Type::save: mark_wanted_ = true; return;
     case wire::Type::abort: fail(Kind::lost, "the coordinator ended the run");
     case wire::Type::membership: {
       membership_ = unpack_membership(message.text());
@@ -280,16 +290,22 @@ void Worker::adopt_membership() {
   membership_.reset();
 }
 
-void Worker::leave() {
+/// A message without payload, about this clock: a push without rows, a mark, a leave.
+void Worker::tell_servers(wire::Type type) {
   for (std::size_t m = 0; m < servers_.size(); ++m) {
     wire::Header header;
-    header.type = wire::Type::leave;
+    header.type = type;
     header.slice = static_cast<std::uint32_t>(m);
     header.clock = clock_;
     servers_[m].socket.send(link_.self(), header, std::string_view());
-    const wire::Counters& counters = servers_[m].socket.counters();
-    tally_.payload_sent += counters.payload_sent;
-    tally_.wire_sent += counters.wire_sent;
+  }
+}
+
+void Worker::leave() {
+  tell_servers(wire::Type::leave);
+  for (const Inflow& inflow : servers_) {
+    tally_.payload_sent += inflow.socket.counters().payload_sent;
+    tally_.wire_sent += inflow.socket.counters().wire_sent;
   }
   link_.flush(clock_, Phase::leaving);
   tally_.wait_seconds = wait_seconds_;

@@ -60,12 +60,14 @@ bool known(Type type) {
     case Type::stop:
     case Type::abort:
     case Type::lost:
+    case Type::save:
     case Type::membership:
     case Type::refused:
     case Type::goodbye:
     case Type::pull:
     case Type::push:
     case Type::leave:
+    case Type::mark:
     case Type::weights:
     case Type::load:
     case Type::snapshot:

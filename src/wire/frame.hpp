@@ -58,6 +58,7 @@ enum class Type : std::uint16_t {
   start = 17,       ///< payload: Json (server endpoints and keys, first step)
   stop = 18,        ///< finish the step, leave
   abort = 19,       ///< leave at once
+  save = 24,       ///< to a worker: mark your next step, so that all servers save at the same one
   lost = 20,        ///< rank: of the lost worker. Servers freeze
   membership = 21,  ///< payload: Json (epoch, active ranks, first step it holds for, step to fold again or not)
   goodbye = 23,     ///< all is done: send `left` and end
@@ -65,6 +66,7 @@ enum class Type : std::uint16_t {
   // data: worker -> server
   pull = 32,   ///< wants the weights of version >= clock
   push = 33,   ///< gradient of step `clock`
+  mark = 35,   ///< after the push of step `clock`: every server saves what became of that step
   leave = 34,  ///< no push of this rank will follow
   // data: server -> worker, coordinator
   weights = 48,  ///< a piece of version `clock`; count 0: only the release
