@@ -1,6 +1,3 @@
-// A square root that may set errno keeps its loop from being vectorised; the value is the same.
-#pragma GCC optimize("no-math-errno")
-
 #include "optim/optimizer.hpp"
 
 #include <algorithm>
@@ -57,10 +54,10 @@ Coefficients coefficients(const job::Optimizer& o, const StepInput& input, bool 
           .rate_one = real(rate / (1 - std::pow(o.beta1, step)))};
 }
 
-/// One element of one optimizer; `g` is already factored and, but for adamw, decayed.
+/// One element of one optimizer; `g` is already factored and, but for adamw, decayed. (Vectorised only where a square
+/// root need not set errno: -fno-math-errno.)
 template <Type type>
-DTRAIN_INLINE void element(const Pass& p, const Coefficients& c, std::size_t k, float g) {
-  const float w = p.weights[k];
+DTRAIN_INLINE void element(const Pass& p, const Coefficients& c, std::size_t k, float w, float g) {
   if constexpr (type == Type::sgd) {
     p.next_weights[k] = w - c.rate * g;
   } else if constexpr (type == Type::momentum || type == Type::nesterov) {
@@ -83,15 +80,17 @@ DTRAIN_INLINE void element(const Pass& p, const Coefficients& c, std::size_t k, 
 }
 
 template <Type type>
-DTRAIN_INLINE void pass(const Pass& given, const Coefficients& c) {
-  const Pass p = given;
+DTRAIN_INLINE void pass(const Pass p, const Coefficients c) {
   // Without decay the weight must not enter the gradient at all: 0 * infinity is not a number.
   if (c.decay == 0 || type == Type::adamw) {
 #pragma GCC ivdep
-    for (std::size_t k = 0; k < p.count; ++k) element<type>(p, c, k, c.factor * p.gradient[k]);
+    for (std::size_t k = 0; k < p.count; ++k) element<type>(p, c, k, p.weights[k], c.factor * p.gradient[k]);
   } else {
 #pragma GCC ivdep
-    for (std::size_t k = 0; k < p.count; ++k) element<type>(p, c, k, c.factor * p.gradient[k] + c.decay * p.weights[k]);
+    for (std::size_t k = 0; k < p.count; ++k) {
+      const float w = p.weights[k];
+      element<type>(p, c, k, w, c.factor * p.gradient[k] + c.decay * w);
+    }
   }
 }
 
