@@ -41,11 +41,12 @@ class Bsp final : public Policy {
     out.clear();
     --step_;
     missing_ = 0;
-    slots_.at(static_cast<std::size_t>(lost)).active = false;
     for (Slot& slot : slots_) {
-      slot.pushed = slot.active;
+      slot.pushed = slot.last_pushed;
       slot.rows = slot.last_rows;
     }
+    Slot& gone = slots_.at(static_cast<std::size_t>(lost));
+    gone.active = gone.pushed = false;
     finish_if_complete(out);
   }
 
@@ -56,7 +57,8 @@ class Bsp final : public Policy {
     bool active = true;
     bool pushed = false;
     std::uint64_t rows = 0;
-    std::uint64_t last_rows = 0;  ///< of the step before, for undo
+    bool last_pushed = false;  ///< in the step before, for undo: also by a rank lost since whose push was kept
+    std::uint64_t last_rows = 0;
   };
 
   void finish_if_complete(Actions& out) {
@@ -66,6 +68,7 @@ class Bsp final : public Policy {
       Slot& slot = slots_[rank];
       if (slot.pushed && slot.rows > 0) out.fold.push_back(static_cast<Rank>(rank));
       if (slot.active) out.release.push_back(static_cast<Rank>(rank)), ++missing_;
+      slot.last_pushed = slot.pushed;
       slot.last_rows = slot.rows;
       slot.pushed = false;
     }

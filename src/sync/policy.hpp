@@ -36,8 +36,9 @@ class Policy {
   /// flight, that push stays in when `keep_pending`, and is forgotten otherwise.
   virtual void lose(Rank rank, bool keep_pending, Actions& out) = 0;
 
-  /// Forgets the last update: the step before the one in flight is in flight again, and all ranks but `lost` have
-  /// pushed for it. Only policies whose servers must agree on each step have this; others throw std::logic_error.
+  /// Forgets the last update: the step before the one in flight is in flight again, with all that was pushed for it
+  /// but by `lost`. A rank lost earlier stays in if its push was. Only policies whose servers must agree on each step
+  /// have this; others throw std::logic_error.
   virtual void undo(Rank lost, Actions& out) = 0;
 
   /// The clock that `rank` has to push next.
