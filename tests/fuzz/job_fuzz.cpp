@@ -1,7 +1,5 @@
 /// The job reader as libFuzzer calls it: no text may crash it, hang it or make a job that does not read back.
 /// Bytes after a first NUL are overrides, one a line. The corpus is replayed by the unit tests.
-///   clang++ -std=c++20 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/job_fuzz.cpp src/job/*.cpp src/base/*.cpp
-///     -lyaml-cpp -lfmt -lsodium -lxxhash
 
 #include <cstddef>
 #include <cstdint>
