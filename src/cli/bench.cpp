@@ -84,6 +84,7 @@ int bench(const Options& options) {
   std::string warnings;
   const job::Job job = job::load_job(options.job, options.set, &warnings);
   warn(options, warnings);
+  role::prepare_threads(job);
   const launch::SocketFolder scratch;  // a fresh private folder that goes when we do
   role::RunRequest request;
   request.job = measured(job, options.steps > 0 ? options.steps : default_steps);

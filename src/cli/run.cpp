@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <optional>
+
 #include "base/file.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
@@ -28,17 +30,34 @@ role::RunRequest request_for(const Options& options, job::Job job, std::string t
   return request;
 }
 
-/// Runs, prints the summary, and holds it against the job's assertions.
-int run_and_report(const Options& options, const role::RunRequest& request) {
-  const role::RunResult result = role::run_job(request);
+void show(const Options& options, const Json& summary) {
   if (options.json)
-    print_json(result.summary);
+    print_json(summary);
   else
-    print(report::render_summary(result.summary));
-  if (result.exit_code != 0) return result.exit_code;
-  const std::vector<std::string> failed = report::failed_assertions(request.job.assertions, result.summary);
+    print(report::render_summary(summary));
+}
+
+/// Holds a summary against the job's assertions.
+int judge(const role::RunRequest& request, const Json& summary) {
+  const std::vector<std::string> failed = report::failed_assertions(request.job.assertions, summary);
   for (const std::string& line : failed) request.log.error("{}", line);
   return failed.empty() ? 0 : static_cast<int>(Kind::assertion);
+}
+
+int run_and_report(const Options& options, const role::RunRequest& request) {
+  role::prepare_threads(request.job);
+  const role::RunResult result = role::run_job(request);
+  show(options, result.summary);
+  return result.exit_code != 0 ? result.exit_code : judge(request, result.summary);
+}
+
+/// The summary of a run that needs no resuming.
+std::optional<Json> finished(const fs::path& run) {
+  std::error_code ignored;
+  if (!fs::exists(run / "summary.json", ignored)) return std::nullopt;
+  Json summary = report::read_summary(run);
+  if (report::text_field(summary, "status") != "done") return std::nullopt;
+  return summary;
 }
 
 bool holds_a_run(const std::string& folder) {
@@ -53,6 +72,11 @@ int resume_folder(const Options& options, const std::string& folder) {
   role::RunRequest request = request_for(options, job::load_job(path / "resolved.yaml", options.set, &warnings), "");
   warn(options, warnings);
   request.resume = path;
+  if (const std::optional<Json> summary = finished(path)) {
+    request.log.info("{} is done; there is nothing to go on with", path.string());
+    show(options, *summary);
+    return judge(request, *summary);
+  }
   return run_and_report(options, request);
 }
 

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 
 namespace dtrain::launch {
 namespace {
@@ -255,6 +256,16 @@ void die_with_parent() {
   if (parent == nullptr) return;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (std::to_string(::getppid()) != parent) ::kill(::getpid(), SIGKILL);
+}
+
+void restart_with(const Variable& variable) {
+  if (::getenv(variable.name) != nullptr || ::setenv(variable.name, variable.value, 1) != 0) return;
+  const std::string words = read_file("/proc/self/cmdline", Kind::internal);
+  std::vector<char*> arguments;
+  for (std::size_t at = 0; at < words.size(); at += std::strlen(words.c_str() + at) + 1)
+    arguments.push_back(const_cast<char*>(words.c_str() + at));
+  arguments.push_back(nullptr);
+  ::execv("/proc/self/exe", arguments.data());
 }
 
 }  // namespace dtrain::launch

@@ -28,6 +28,18 @@ struct Command {
   std::filesystem::path binary = "/proc/self/exe";               ///< another one only in tests
 };
 
+/// How long an OpenMP thread spins before it sleeps. libgomp's default collapses (tenfold and more) when cores are
+/// shared.
+struct Variable {
+  const char* name;
+  const char* value;
+};
+inline constexpr Variable spin_count{"GOMP_SPINCOUNT", "10000"};
+
+/// Starts this program anew with the same arguments and `variable` set, unless it is set to something already: OpenMP
+/// reads its settings before main(). Returns if there is nothing to do, or if the kernel refuses.
+void restart_with(const Variable& variable);
+
 /// How a child ended.
 struct Exit {
   int code = 0;    ///< exit status, if it exited

@@ -117,6 +117,7 @@ void Coordinator::spawn() {
     command.arguments = {wire::name(member.role), "--connect", doors_.local_endpoint()};
     const std::string threads = std::to_string(plan_.threads);
     command.environment = {{"OMP_NUM_THREADS", threads},
+                           {launch::spin_count.name, launch::spin_count.value},
                            {"OPENBLAS_NUM_THREADS", "1"},
                            {"DTRAIN_TICKET", member.name()},
                            {"DTRAIN_RUN", doors_.run_secret()}};

@@ -68,6 +68,7 @@ store::State Course::take_initial_state() {
         if (state->facts.value(fact, Json()) != now[fact])
           request_.log.warn("{} was {} and is {} now: the result will not have the bits of an uninterrupted run", fact,
                             state->facts.value(fact, Json()).dump(), now[fact].dump());
+      metrics_.write({{"event", "resume"}, {"step", state->step}});
       request_.log.info("going on from step {} of {}", with_commas(static_cast<Index>(state->step)),
                         with_commas(plan_.total_steps));
       return std::move(*state);

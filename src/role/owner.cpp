@@ -7,6 +7,12 @@
 namespace dtrain::role {
 namespace {
 
+int layer_of(const model::Layout& layout, Index at) {
+  const auto found = std::upper_bound(layout.layers.begin(), layout.layers.end(), at,
+                                      [](Index weight, const model::Range& range) { return weight < range.end; });
+  return static_cast<int>(found - layout.layers.begin());
+}
+
 bool decays(const model::Layout& layout, Index at) {
   return std::any_of(layout.decayed.begin(), layout.decayed.end(),
                      [at](const model::Range& r) { return r.begin <= at && at < r.end; });
@@ -17,6 +23,8 @@ std::vector<Index> borders(const plan::Plan& plan, const plan::Slice& slice) {
   std::vector<Index> at{slice.end};
   for (Index b = slice.begin; b < slice.end; b += block_weights) at.push_back(b);
   for (const plan::Piece& piece : slice.pieces) at.push_back(piece.offset);
+  for (const model::Range& range : plan.layout.layers)
+    if (range.begin > slice.begin && range.begin < slice.end) at.push_back(range.begin);
   for (const model::Range& range : plan.layout.decayed)
     for (const Index b : {range.begin, range.end})
       if (b > slice.begin && b < slice.end) at.push_back(b);
@@ -43,9 +51,12 @@ Owner::Owner(const plan::Plan& plan, int slice, int threads)
   std::size_t piece = 0;
   for (std::size_t i = 0; i + 1 < at.size(); ++i) {
     while (at[i] >= slice_.pieces[piece].offset + slice_.pieces[piece].count) ++piece;
-    segments_.push_back({at[i], at[i + 1], piece, decays(plan.layout, at[i])});
+    segments_.push_back({at[i], at[i + 1], piece, decays(plan.layout, at[i]), layer_of(plan.layout, at[i])});
   }
   current_ = &free_version();
+  for (int layer = 0; layer <= static_cast<int>(plan.layout.layers.size()); ++layer)
+    layer_segments_.push_back(static_cast<std::size_t>(
+        std::count_if(segments_.begin(), segments_.end(), [layer](const Segment& s) { return s.layer < layer; })));
 }
 
 Version& Owner::free_version() {
@@ -113,22 +124,38 @@ std::optional<Index> Owner::step(std::span<const Contribution> contributions, fl
     current_->applied_rows = applied_rows_after;
     return std::nullopt;
   }
-  const Version& from = *current_;
-  Version& to = free_version();
-  const optim::StepInput input{plan::learning_rate(plan_, from.applied_rows), from.updates + 1, factor};
-  std::atomic<Index> bad{slice_.end};
-#pragma omp parallel for num_threads(threads_) schedule(static) if (threads_ > 1)
-  for (std::size_t s = 0; s < segments_.size(); ++s) {
-    if (step_segment(segments_[s], contributions, input, from, to)) continue;
-    Index seen = bad.load();
-    while (segments_[s].begin < seen && !bad.compare_exchange_weak(seen, segments_[s].begin)) {
+  open(factor, applied_rows_after);
+  step_segments(contributions, 0, segments_.size());
+  return close();
+}
+
+void Owner::open(float factor, Index applied_rows_after) {
+  next_ = &free_version();
+  next_->updates = current_->updates + 1;
+  next_->applied_rows = applied_rows_after;
+  input_ = {plan::learning_rate(plan_, current_->applied_rows), next_->updates, factor};
+  not_finite_ = slice_.end;
+}
+
+void Owner::step_layer(std::span<const Contribution> contributions, int layer) {
+  const auto l = static_cast<std::size_t>(layer);
+  step_segments(contributions, layer_segments_[l], layer_segments_[l + 1]);
+}
+
+void Owner::step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last) {
+#pragma omp parallel for num_threads(threads_) schedule(static) if (threads_ > 1 && last - first > 1)
+  for (std::size_t s = first; s < last; ++s) {
+    if (step_segment(segments_[s], contributions, input_, *current_, *next_)) continue;
+    Index seen = not_finite_.load();
+    while (segments_[s].begin < seen && !not_finite_.compare_exchange_weak(seen, segments_[s].begin)) {
     }
   }
-  if (bad.load() != slice_.end) return bad.load();
-  to.updates = from.updates + 1;
-  to.applied_rows = applied_rows_after;
+}
+
+std::optional<Index> Owner::close() {
+  if (not_finite_.load() != slice_.end) return not_finite_.load();
   previous_ = current_;
-  current_ = &to;
+  current_ = next_;
   return std::nullopt;
 }
 

@@ -6,6 +6,7 @@
 /// run without servers for the whole vector, so that both have the same bits. One thread drives it; `threads` work in
 /// it.
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <optional>
@@ -52,6 +53,13 @@ class Owner {
   /// Returns the first weight whose gradient is not finite (nothing is published then), or nullopt.
   std::optional<Index> step(std::span<const Contribution> contributions, float factor, Index applied_rows_after);
 
+  /// The same step in parts, a layer when its gradient is final and still in the cache: open(), step_layer() for every
+  /// layer in any order, close(). The current version stays as it is until close(), and for good if a gradient is not
+  /// finite.
+  void open(float factor, Index applied_rows_after);
+  void step_layer(std::span<const Contribution> contributions, int layer);
+  std::optional<Index> close();
+
   /// Returns to the version before the last step. Once only, and only if nothing was stepped since.
   void undo();
 
@@ -60,7 +68,9 @@ class Owner {
     Index begin, end;  ///< in the flat vector, within one block and one piece
     std::size_t piece;
     bool decays;
+    int layer;
   };
+  void step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last);
   Version& free_version();
   bool step_segment(const Segment& segment, std::span<const Contribution> contributions, const optim::StepInput& input,
                     const Version& from, Version& to) const;
@@ -77,6 +87,10 @@ class Owner {
   std::list<Version> versions_;  ///< stable addresses: sends refer to them
   Version* current_ = nullptr;
   Version* previous_ = nullptr;
+  std::vector<std::size_t> layer_segments_;  ///< first segment of each layer, and the end
+  Version* next_ = nullptr;                  ///< being written between open() and close()
+  optim::StepInput input_;
+  std::atomic<Index> not_finite_{0};  ///< the first such weight of the open step; slice end: none
 };
 
 }  // namespace dtrain::role

@@ -32,6 +32,10 @@ struct RunResult {
   int exit_code = 0;  ///< 0, 128+n or 75; whatever else went wrong is thrown, after the summary was written
 };
 
+/// To be called before anything else when the job may run in this very process: restarts it if OpenMP's threads would
+/// otherwise not be set up as they should.
+void prepare_threads(const job::Job& job);
+
 /// Trains, evaluates, saves, reports. Throws Error; by then every child has ended and summary.json says why.
 RunResult run_job(const RunRequest& request);
 

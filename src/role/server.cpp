@@ -4,7 +4,6 @@
 #include <array>
 #include <cstring>
 #include <deque>
-#include <map>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -12,6 +11,7 @@
 #include "role/inbox.hpp"
 #include "role/owner.hpp"
 #include "role/role.hpp"
+#include "role/squares.hpp"
 #include "sync/policy.hpp"
 #include "wire/security.hpp"
 
@@ -24,8 +24,7 @@ struct Update {
   std::vector<int> release;  ///< who goes on afterwards
   std::vector<Contribution> contributions;
   std::uint64_t rows = 0;
-  std::uint64_t key_rank = 0, clock = 0;  ///< alike on every server: whose push it is (0: everybody's), of which step
-  std::uint32_t epoch = 0;
+  UpdateKey key;
 };
 
 class Server {
@@ -36,6 +35,7 @@ class Server {
         rank_(welcome.rank),
         gated_(plan_.job.sync.policy == job::PolicyName::bsp),
         owner_(plan_, rank_, plan_.threads),
+        squares_(link, rank_, plan_.servers),
         division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
         inboxes_(static_cast<std::size_t>(plan_.workers), Inbox(owner_.slice().pieces.size())),
         kept_(inboxes_),
@@ -77,8 +77,9 @@ class Server {
   void act(const sync::Actions& actions);
   void begin(Update update);
   void advance();
-  bool squares_complete(const Update& update, double& total) const;
+  std::optional<float> clip_factor(const Update& update) const;
   void finish(Update& update, float factor);
+  std::optional<Index> step_owner(const Update& update, float factor, Index after);
   void forget_pushes(const Update& update);
   void observe_staleness(const Update& update);
   void release(const std::vector<int>& ranks);
@@ -89,6 +90,7 @@ class Server {
   };
   void send_snapshot(const Wanted& wanted);
   bool everybody_left() const;
+  bool clips() const { return plan_.job.train.clip_norm > 0; }
   std::uint64_t step() const { return updates_done_ + first_step_; }
 
   Link& link_;
@@ -96,18 +98,16 @@ class Server {
   int rank_;
   bool gated_;
   Owner owner_;
+  Squares squares_;
   data::Division division_;
   std::unique_ptr<wire::Authenticator> authenticator_;
   std::deque<wire::Socket> doors_;  ///< data: ipc for local readers, tcp for others
   std::vector<std::string> endpoints_;
-  std::deque<wire::Socket> others_;  ///< other servers, where squares are exchanged
   std::unique_ptr<sync::Policy> policy_;
   sync::Actions actions_;
   std::vector<Inbox> inboxes_, kept_;
   std::vector<Member> members_;
   std::deque<Update> pending_;
-  using SquaresKey = std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>;
-  std::map<SquaresKey, std::vector<std::vector<double>>> squares_;
   Route coordinator_;
   std::size_t loaded_ = 0, to_load_ = 0;
   std::uint64_t first_step_ = 0, updates_done_ = 0;
@@ -136,13 +136,8 @@ void Server::start(const Start& start) {
   first_step_ = start.clocks.front();
   owner_.current().updates = start.updates;
   owner_.current().applied_rows = start.applied_rows;
+  if (clips()) squares_.connect(start);
   to_load_ = (1 + static_cast<std::size_t>(plan_.moments())) * owner_.slice().pieces.size();
-  if (plan_.job.train.clip_norm <= 0) return;
-  for (int m = 0; m < plan_.servers; ++m) {
-    if (m == rank_) continue;
-    others_.push_back(
-        connect_data(link_, start, m, "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation)));
-  }
 }
 
 void Server::serve() {
@@ -247,14 +242,7 @@ void Server::take_mark(const wire::Message& message) {
 }
 
 void Server::take_squares(const wire::Message& message) {
-  const wire::Header& header = message.header;
-  if (header.sender_role != wire::Role::server || header.sender_rank >= static_cast<std::uint32_t>(plan_.servers) ||
-      header.payload % sizeof(double) != 0)
-    return refuse(message.header);
-  auto& sums = squares_[{header.epoch, header.rows, header.clock}];
-  sums.resize(static_cast<std::size_t>(plan_.servers));
-  sums[header.sender_rank].resize(header.payload / sizeof(double));
-  std::memcpy(sums[header.sender_rank].data(), message.payload.data(), header.payload);
+  if (!squares_.take(message)) return refuse(message.header);
   if (!frozen_) advance();
 }
 
@@ -264,9 +252,9 @@ void Server::act(const sync::Actions& actions) {
   update.release = actions.release;
   if (update.ranks.empty() && !gated_) return release(update.release);
   if (update.ranks.empty() && update.release.empty()) return;
-  update.epoch = link_.self().epoch;
-  update.clock = gated_ ? step() : inboxes_[static_cast<std::size_t>(update.ranks.front())].clock();
-  update.key_rank = gated_ ? 0 : static_cast<std::uint64_t>(update.ranks.front()) + 1;
+  update.key.epoch = link_.self().epoch;
+  update.key.clock = gated_ ? step() : inboxes_[static_cast<std::size_t>(update.ranks.front())].clock();
+  update.key.pusher = gated_ ? 0 : static_cast<std::uint64_t>(update.ranks.front()) + 1;
   for (const int rank : update.ranks) update.rows += inboxes_[static_cast<std::size_t>(rank)].rows();
   for (const int rank : update.ranks) {
     const Inbox& inbox = inboxes_[static_cast<std::size_t>(rank)];
@@ -278,67 +266,56 @@ void Server::act(const sync::Actions& actions) {
 
 /// Without clipping an update is finished at once. With it, every server needs the sums of squares of all.
 void Server::begin(Update update) {
-  if (plan_.job.train.clip_norm > 0 && !update.ranks.empty()) {
-    std::vector<double> own = owner_.squares(update.contributions);
-    wire::Header header;
-    header.type = wire::Type::squares;
-    header.clock = update.clock;
-    header.rows = update.key_rank;
-    for (wire::Socket& other : others_) other.send(link_.self(), header, std::as_bytes(std::span(own)));
-    auto& sums = squares_[{update.epoch, update.key_rank, update.clock}];
-    sums.resize(static_cast<std::size_t>(plan_.servers));
-    sums[static_cast<std::size_t>(rank_)] = std::move(own);
-  }
+  if (clips() && !update.ranks.empty()) squares_.announce(update.key, owner_.squares(update.contributions));
   pending_.push_back(std::move(update));
   advance();
 }
 
-bool Server::squares_complete(const Update& update, double& total) const {
-  total = 0;
-  if (plan_.job.train.clip_norm <= 0 || update.ranks.empty()) return true;
-  const auto found = squares_.find({update.epoch, update.key_rank, update.clock});
-  if (found == squares_.end()) return false;
-  for (const std::vector<double>& sums : found->second) {
-    if (sums.empty()) return false;
-    for (const double sum : sums) total += sum;
-  }
-  return true;
+std::optional<float> Server::clip_factor(const Update& update) const {
+  if (!clips() || update.ranks.empty()) return 1.0f;
+  const std::optional<double> total = squares_.total(update.key);
+  if (!total) return std::nullopt;
+  return optim::clip_factor(plan_.job.train.clip_norm, *total);
 }
 
 void Server::advance() {
   for (auto it = pending_.begin(); it != pending_.end();) {
-    double total = 0;
-    if (!squares_complete(*it, total)) {
+    const std::optional<float> factor = clip_factor(*it);
+    if (!factor) {
       ++it;
       continue;
     }
-    squares_.erase({it->epoch, it->key_rank, it->clock});
     Update update = std::move(*it);
     it = pending_.erase(it);
-    finish(update, optim::clip_factor(plan_.job.train.clip_norm, total));
+    squares_.forget(update.key);
+    finish(update, *factor);
   }
 }
 
-void Server::finish(Update& update, float factor) {
+std::optional<Index> Server::step_owner(const Update& update, float factor, Index after) {
   const Lap lap(busy_seconds_);
+  return owner_.step(update.contributions, factor, after);
+}
+
+void Server::finish(Update& update, float factor) {
   if (!gated_ && plan_.job.sync.rate == job::Rate::share)
     factor *= static_cast<float>(static_cast<double>(update.rows) / static_cast<double>(plan_.job.train.batch));
   const Index before = owner_.current().applied_rows;
-  const Index after = gated_ ? division_.applied_before(static_cast<Index>(update.clock) + 1)
+  const Index after = gated_ ? division_.applied_before(static_cast<Index>(update.key.clock) + 1)
                              : before + static_cast<Index>(update.rows);
   if (!gated_) observe_staleness(update);
-  if (const auto bad = owner_.step(update.contributions, factor, after))
+  if (const auto bad = step_owner(update, factor, after))
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
          "or train.clip_norm may help",
-         update.clock + 1, *bad);
+         update.key.clock + 1, *bad);
   ++updates_done_;
   tally_.rows += update.rows;
   forget_pushes(update);
   release(update.release);
   const bool evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after);
   const bool save = plan::due(plan_, plan_.job.checkpoint.every, before, after);
-  const bool marked = save_after_ == update.clock;
+  const bool marked = save_after_ == update.key.clock;
   if ((evaluate || save || marked) && after < plan_.total_rows)
     send_snapshot({.evaluate = evaluate, .save = save || marked});
   if (marked) save_after_.reset();
@@ -346,9 +323,8 @@ void Server::finish(Update& update, float factor) {
 
 /// What was folded is kept for one step where a loss may ask for it again, and given back to ZeroMQ otherwise.
 void Server::forget_pushes(const Update& update) {
-  const std::vector<int> all = everyone(plan_.workers);
-  for (const int rank : gated_ ? all : update.ranks) {
-    const auto r = static_cast<std::size_t>(rank);
+  for (std::size_t r = 0; r < inboxes_.size(); ++r) {
+    if (!gated_ && static_cast<int>(r) != update.ranks.front()) continue;
     if (plan_.undo_possible()) std::swap(kept_[r], inboxes_[r]);
     inboxes_[r].clear();
   }
@@ -498,7 +474,7 @@ void Server::say_goodbye() {
     tally_.refused += door.refused();
   }
   tally_.steps = updates_done_;
-  tally_.compute_seconds = busy_seconds_ - communicate_seconds_;
+  tally_.compute_seconds = busy_seconds_;
   tally_.communicate_seconds = communicate_seconds_;
   tally_.wait_seconds = wait_seconds_;
   tally_.peak_bytes = peak_bytes();

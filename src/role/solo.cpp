@@ -11,7 +11,7 @@
 namespace dtrain::role {
 namespace {
 
-class Solo {
+class Solo final : public model::LayerEvents {
  public:
   explicit Solo(Course& course)
       : course_(course),
@@ -30,10 +30,18 @@ class Solo {
 
   Tally train();
 
+  /// Without clipping a layer is stepped as soon as its gradient is final, while that is in the cache.
+  bool after_backward(int layer) override {
+    if (!clips()) owner_.step_layer(contribution_, layer);
+    return true;
+  }
+
  private:
+  bool clips() const { return plan_.job.train.clip_norm > 0; }
   void start();
   void step();
-  void update();
+  std::optional<Index> step_clipped(Index applied_rows_after);
+  void snapshot_if_due(Index before, Index after);
   void hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clock);
 
   Course& course_;
@@ -45,7 +53,6 @@ class Solo {
   Arena gradient_, features_;
   std::vector<float> targets_;
   std::vector<Contribution> contribution_;
-  model::LayerEvents no_events_;
   std::uint64_t clock_ = 0, ordinal_ = 0;
   Tally tally_;
 };
@@ -91,32 +98,34 @@ void Solo::step() {
   const std::span<float> targets(targets_.data(), rows.size());
   rows_->gather(rows, features, targets);
   const model::DropoutKey dropout{plan_.job.seed, division_.epoch_of(static_cast<Index>(clock_))};
+  const Index before = owner_.current().applied_rows;
+  const Index after = division_.applied_before(static_cast<Index>(clock_) + 1);
+  owner_.open(1, after);
   const auto result = network_.train_step({features, targets, rows}, owner_.current().weights.span(), gradient_.span(),
-                                          dropout, no_events_, static_cast<int>(plan_.job.train.micro_batches));
+                                          dropout, *this, static_cast<int>(plan_.job.train.micro_batches));
   if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(result.loss_sum))
     fail(Kind::diverged,
          "the loss of step {} is not finite; a lower train.optimizer.learning_rate or train.clip_norm may help",
          clock_ + 1);
-  update();
-  course_.tracker().record(0, {clock_, result.loss_sum, rows.size()});
-  tally_.rows += rows.size();
-  ++clock_;
-}
-
-void Solo::update() {
-  float factor = 1;
-  if (plan_.job.train.clip_norm > 0) {
-    double total = 0;
-    for (const double sum : owner_.squares(contribution_)) total += sum;
-    factor = optim::clip_factor(plan_.job.train.clip_norm, total);
-  }
-  const Index before = owner_.current().applied_rows;
-  const Index after = division_.applied_before(static_cast<Index>(clock_) + 1);
-  if (const auto bad = owner_.step(contribution_, factor, after))
+  if (const auto bad = clips() ? step_clipped(after) : owner_.close())
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
          "or train.clip_norm may help",
          clock_ + 1, *bad);
+  course_.tracker().record(0, {clock_, result.loss_sum, rows.size()});
+  tally_.rows += rows.size();
+  snapshot_if_due(before, after);
+  ++clock_;
+}
+
+/// The global norm is known only when all of the gradient is.
+std::optional<Index> Solo::step_clipped(Index applied_rows_after) {
+  double total = 0;
+  for (const double sum : owner_.squares(contribution_)) total += sum;
+  return owner_.step(contribution_, optim::clip_factor(plan_.job.train.clip_norm, total), applied_rows_after);
+}
+
+void Solo::snapshot_if_due(Index before, Index after) {
   const bool evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after);
   const bool save = plan::due(plan_, plan_.job.checkpoint.every, before, after);
   if ((evaluate || save) && after < plan_.total_rows) hand_over(evaluate, save, false, clock_ + 1);

@@ -1,0 +1,53 @@
+#include "role/squares.hpp"
+
+#include <cstring>
+
+#include "base/hash.hpp"
+#include "role/role.hpp"
+
+namespace dtrain::role {
+
+void Squares::connect(const Start& start) {
+  const std::string identity = "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
+  for (int m = 0; m < servers_; ++m)
+    if (m != rank_) others_.push_back(connect_data(link_, start, m, identity));
+}
+
+std::vector<std::vector<double>>& Squares::sums_of(const UpdateKey& key) {
+  auto& sums = sums_[key];
+  sums.resize(static_cast<std::size_t>(servers_));
+  return sums;
+}
+
+void Squares::announce(const UpdateKey& key, std::vector<double> own) {
+  wire::Header header;
+  header.type = wire::Type::squares;
+  header.clock = key.clock;
+  header.rows = key.pusher;
+  for (wire::Socket& other : others_) other.send(link_.self(), header, std::as_bytes(std::span(own)));
+  sums_of(key)[static_cast<std::size_t>(rank_)] = std::move(own);
+}
+
+bool Squares::take(const wire::Message& message) {
+  const wire::Header& header = message.header;
+  if (header.sender_role != wire::Role::server || header.sender_rank >= static_cast<std::uint32_t>(servers_) ||
+      header.payload == 0 || header.payload % sizeof(double) != 0)
+    return false;
+  std::vector<double>& sums = sums_of({header.epoch, header.rows, header.clock})[header.sender_rank];
+  sums.resize(header.payload / sizeof(double));
+  std::memcpy(sums.data(), message.payload.data(), header.payload);
+  return true;
+}
+
+std::optional<double> Squares::total(const UpdateKey& key) const {
+  const auto found = sums_.find(key);
+  if (found == sums_.end()) return std::nullopt;
+  double total = 0;
+  for (const std::vector<double>& sums : found->second) {
+    if (sums.empty()) return std::nullopt;
+    for (const double sum : sums) total += sum;
+  }
+  return total;
+}
+
+}  // namespace dtrain::role

@@ -1,0 +1,47 @@
+#pragma once
+/// Clipping by the global norm over several servers: each sends the sums of squares of its blocks to all others and
+/// adds up all sums in block order, so that every server has the same bits (ALGORITHMS.md, section 0).
+///
+/// Owned and used by a server's thread.
+
+#include <compare>
+#include <deque>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "role/link.hpp"
+
+namespace dtrain::role {
+
+/// Which update a sum belongs to, alike on every server.
+struct UpdateKey {
+  std::uint32_t epoch = 0;   ///< of membership: a step that is folded again has new sums
+  std::uint64_t pusher = 0;  ///< whose push it is, plus 1; 0: everybody's
+  std::uint64_t clock = 0;
+  auto operator<=>(const UpdateKey&) const = default;
+};
+
+class Squares {
+ public:
+  Squares(Link& link, int rank, int servers) : link_(link), rank_(rank), servers_(servers) {}
+
+  void connect(const Start& start);
+  /// Tells the others this server's sums, in block order.
+  void announce(const UpdateKey& key, std::vector<double> own);
+  /// Another server's sums; false if they are none.
+  bool take(const wire::Message& message);
+  /// The sum over all servers once it is complete.
+  std::optional<double> total(const UpdateKey& key) const;
+  void forget(const UpdateKey& key) { sums_.erase(key); }
+
+ private:
+  std::vector<std::vector<double>>& sums_of(const UpdateKey& key);
+  Link& link_;
+  int rank_, servers_;
+  std::deque<wire::Socket> others_;
+  std::map<UpdateKey, std::vector<std::vector<double>>> sums_;  ///< per server, empty until it has told
+};
+
+}  // namespace dtrain::role
