@@ -22,7 +22,7 @@ job::Job measured(job::Job job, std::int64_t steps) {
   job.train.epochs = std::max(job.train.epochs, steps);  // an epoch has at least one step
   job.train.evaluate.value = 0;
   job.checkpoint.every.value = 0;
-  job.data.generate.test_rows = 0;
+  if (job.data.format == job::Format::generated) job.data.generate.test_rows = 0;
   job.assertions.clear();
   return job;
 }
