@@ -1,20 +1,15 @@
 #include "cli/subject.hpp"
 
-#include <algorithm>
-#include <numeric>
 #include <optional>
-#include <vector>
 
 #include "base/file.hpp"
 #include "job/read.hpp"
 #include "launch/children.hpp"
 #include "math/gemm.hpp"
-#include "model/network.hpp"
+#include "role/evaluate.hpp"
 
 namespace dtrain::cli {
 namespace {
-
-constexpr Index piece_rows = 1024;
 
 fs::path model_file(const std::string& given) {
   std::error_code ignored;
@@ -73,20 +68,8 @@ Subject load_subject(const Options& options, bool labels_required) {
 
 void show(const Subject& subject, const std::function<void(Matrix outputs, std::span<const float> targets)>& use) {
   set_blas_threads(1);
-  const Index width = subject.rows->width();
-  model::Network<float> network(subject.saved.model, width, piece_rows, launch::cores());
-  Arena features(piece_rows * width), outputs(piece_rows * network.outputs());
-  std::vector<float> targets(piece_rows);
-  std::vector<std::uint32_t> numbers(piece_rows);
-  for (Index first = 0; first < subject.rows->count(); first += piece_rows) {
-    const Index count = std::min(piece_rows, subject.rows->count() - first);
-    const auto length = static_cast<std::size_t>(count);
-    std::iota(numbers.begin(), numbers.end(), static_cast<std::uint32_t>(first));
-    const Matrix shown(features.data(), count, width), said(outputs.data(), count, network.outputs());
-    subject.rows->gather(std::span(numbers).first(length), shown, std::span(targets).first(length));
-    network.predict(shown, subject.saved.weights.span(), said);
-    use(said, std::span(targets).first(length));
-  }
+  role::Evaluator evaluator(subject.saved.model, subject.saved.encoding, launch::cores());
+  evaluator.predict(*subject.rows, subject.saved.weights.span(), use);
 }
 
 }  // namespace dtrain::cli
