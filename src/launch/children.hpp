@@ -84,7 +84,8 @@ inline constexpr const char* parent_variable = "DTRAIN_PARENT";
 void die_with_parent();
 
 /// SIGINT and SIGTERM as something to poll: handlers that write to an eventfd. One instance in a process; the handlers
-/// that it found are put back by the destructor. System calls return EINTR (no SA_RESTART).
+/// that it found are put back by the destructor. Whoever does not end within a second of the second signal is ended
+/// (128 + n). System calls return EINTR (no SA_RESTART).
 class Signals {
  public:
   Signals();
@@ -102,6 +103,7 @@ class Signals {
   int count_ = 0;
   struct sigaction old_interrupt_ {};
   struct sigaction old_terminate_ {};
+  struct sigaction old_alarm_ {};
 };
 
 /// Cores this process may use (affinity, cgroup v2 quota rounded down), at least 1; and bytes of memory that it may

@@ -24,10 +24,23 @@ Aside::~Aside() {
   ::close(event_);
 }
 
+/// A disk that is slower than checkpoints fall due must not be the end of memory, nor of a quick stop.
+void Aside::pass_over_saves() {
+  std::erase_if(waiting_, [this](Snapshot& older) {
+    if (!older.save || older.last) return false;
+    older.save = false;
+    older.state.moments.clear();
+    ++passed_over_;
+    if (!older.evaluate) --outstanding_;
+    return !older.evaluate;
+  });
+}
+
 void Aside::hand_over(Snapshot snapshot) {
   ++outstanding_;
   {
     const std::lock_guard lock(mutex_);
+    if (snapshot.save) pass_over_saves();
     waiting_.push_back(std::move(snapshot));
   }
   changed_.notify_all();

@@ -39,16 +39,19 @@ class Aside {
   Aside(const Aside&) = delete;
   Aside& operator=(const Aside&) = delete;
 
+  /// A save that has not begun yet is passed over for this newer one.
   void hand_over(Snapshot snapshot);
   int descriptor() const { return event_; }
   std::optional<AsideResult> next();
   /// Blocks until there is a result; only when something was handed over that has not come back.
   AsideResult wait();
   std::size_t outstanding() const { return outstanding_; }
+  int passed_over() const { return passed_over_; }
 
  private:
   void run();
   AsideResult process(Snapshot snapshot);
+  void pass_over_saves();
   job::Job job_;
   data::Survey survey_;
   std::filesystem::path run_;
@@ -56,6 +59,7 @@ class Aside {
   std::optional<Evaluator> evaluator_;
   int event_;
   std::size_t outstanding_ = 0;  ///< of the owner's thread
+  int passed_over_ = 0;          ///< of the owner's thread
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Snapshot> waiting_;

@@ -10,6 +10,7 @@ Assembly::Entry& Assembly::entry(std::uint64_t ordinal) {
   if (fresh) {
     at->second.cuts.resize(static_cast<std::size_t>(plan_.servers));
     at->second.pieces.resize(static_cast<std::size_t>(plan_.servers));
+    at->second.least_epoch.resize(static_cast<std::size_t>(plan_.servers));
     at->second.weights = Arena(plan_.layout.total);
   }
   return at->second;
@@ -25,11 +26,22 @@ bool Assembly::add(const wire::Message& message) {
       header.sender_rank >= static_cast<std::uint32_t>(plan_.servers))
     return false;
   Entry& into = entry(header.clock);
+  if (header.epoch < into.least_epoch[header.sender_rank]) return false;
   while (into.moments.size() < header.slice) into.moments.emplace_back(plan_.layout.total);
   Arena& arena = header.slice == 0 ? into.weights : into.moments[header.slice - 1];
   std::memcpy(arena.data() + header.offset, message.payload.data(), message.payload.size());
   ++into.pieces[header.sender_rank];
   return true;
+}
+
+void Assembly::take_back(int server, std::uint64_t step, std::uint32_t epoch) {
+  const auto m = static_cast<std::size_t>(server);
+  for (auto& [ordinal, entry] : entries_) {
+    if (!entry.cuts[m] || entry.cuts[m]->clocks.front() <= step) continue;
+    entry.cuts[m].reset();
+    entry.pieces[m] = 0;
+    entry.least_epoch[m] = epoch;
+  }
 }
 
 bool Assembly::whole(const Entry& entry) const {

@@ -21,10 +21,15 @@ class Assembly {
   /// A snapshot that is whole, if there is one; its `state.facts` are the caller's to fill in.
   std::optional<Snapshot> take();
 
+  /// A server takes back all updates after `step` (a clock that it had reached), and with them what it has sent of
+  /// them: from now on only what it sends under `epoch` or later counts there.
+  void take_back(int server, std::uint64_t step, std::uint32_t epoch);
+
  private:
   struct Entry {
-    std::vector<std::optional<Cut>> cuts;  ///< per server
-    std::vector<std::size_t> pieces;       ///< per server
+    std::vector<std::optional<Cut>> cuts;    ///< per server
+    std::vector<std::size_t> pieces;         ///< per server
+    std::vector<std::uint32_t> least_epoch;  ///< per server
     Arena weights;
     std::vector<Arena> moments;
   };

@@ -70,6 +70,7 @@ class Coordinator {
   std::optional<int> settling_;  ///< a lost worker whose step in flight is being settled
   std::deque<int> to_settle_;
   std::vector<std::optional<Frozen>> frozen_;
+  Clock::time_point looked_ = Clock::now();  ///< for stalls
 };
 
 Doors::Outer Coordinator::outer_door(const Course& course) {
@@ -373,6 +374,12 @@ void Coordinator::check_connections() {
 }
 
 void Coordinator::check_stalls() {
+  // We look several times a second. If we have not, we were stopped ourselves (Ctrl-Z, a suspended machine), and so
+  // were they, perhaps.
+  const Seconds pause = Clock::now() - looked_;
+  looked_ = Clock::now();
+  if (pause > Seconds(1))
+    for (Member& member : roster_.all()) member.last_beat = looked_;
   for (Member& member : roster_.all()) {
     if (!member.present()) continue;
     const Seconds allowed = std::max(Seconds(plan_.job.faults.stalled_after), 5 * member.longest_interval);
@@ -441,8 +448,12 @@ void Coordinator::settle_membership() {
       all_complete = all_complete && frozen->complete;
   }
   membership.keep_pending = some_past && all_complete;
-  for (int m = 0; some_past && !all_complete && m < plan_.servers; ++m)
-    if (frozen_[static_cast<std::size_t>(m)]->step > membership.step) membership.undone.push_back(m);
+  const bool gated = plan_.job.sync.policy == job::PolicyName::bsp;  // others agree on no step, and take none back
+  for (int m = 0; gated && some_past && !all_complete && m < plan_.servers; ++m) {
+    if (frozen_[static_cast<std::size_t>(m)]->step == membership.step) continue;
+    membership.undone.push_back(m);
+    assembly_.take_back(m, membership.step, epoch_);
+  }
   // Workers first: weights of the new membership wait until its list has come.
   doors_.set_epoch(epoch_);
   for (const int rank : membership.active)

@@ -186,6 +186,7 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   }
   summary["flops_per_row"] = plan_.flops_per_row();
   summary["checkpoints"] = checkpoints_;
+  if (aside_->passed_over() > 0) summary["checkpoints_passed_over"] = aside_->passed_over();
   summary["policy"] = policy_of(plan_.job);
   summary["workers"] = plan_.workers;
   summary["servers"] = plan_.servers;

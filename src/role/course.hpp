@@ -65,10 +65,10 @@ class Course {
   void settle(AsideResult result);
 
   const RunRequest& request_;
-  launch::Signals signals_;
   Clock::time_point begun_ = Clock::now(), saved_at_ = begun_;
   data::Survey survey_;
   plan::Plan plan_;
+  launch::Signals signals_;   ///< until then there is nothing to save, and a signal simply ends us
   report::RunFolder folder_;  ///< made only once the data have been found right
   report::MetricsFile metrics_;
   report::Progress progress_;

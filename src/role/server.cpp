@@ -74,6 +74,7 @@ class Server {
   void obey(const wire::Message& message);
   void freeze(int lost);
   void change_membership(const Membership& membership);
+  void settle_late(const wire::Message& message);
   void act(const sync::Actions& actions);
   void begin(Update update);
   void advance();
@@ -85,11 +86,12 @@ class Server {
   void release(const std::vector<int>& ranks);
   void release_one(int rank, const plan::Piece& piece, std::size_t index);
   bool takes_part(int rank, std::uint64_t clock);
+  void release_newly_needed(const Membership& membership);
   struct Wanted {
     bool evaluate = false, save = false, last = false, marked = false;
   };
   void send_snapshot(const Wanted& wanted);
-  bool everybody_left() const;
+  bool settled() const;
   bool clips() const { return plan_.job.train.clip_norm > 0; }
   std::uint64_t step() const { return updates_done_ + first_step_; }
 
@@ -112,7 +114,7 @@ class Server {
   std::size_t loaded_ = 0, to_load_ = 0;
   std::uint64_t first_step_ = 0, updates_done_ = 0;
   std::array<std::uint64_t, 8> snapshots_{};  ///< by kind
-  std::optional<std::uint64_t> save_after_;   ///< a marked step
+  std::optional<std::uint64_t> save_after_;   ///< the step marked last; it may be taken back and come again
   bool frozen_ = false, serving_ = true;
   double wait_seconds_ = 0, busy_seconds_ = 0, communicate_seconds_ = 0;
   Clock::time_point started_ = Clock::now();
@@ -142,12 +144,14 @@ void Server::start(const Start& start) {
 
 void Server::serve() {
   started_ = Clock::now();
-  while (serving_ && !everybody_left()) pump(100);
+  while (serving_ && !settled()) pump(100);
   if (serving_) send_snapshot({.evaluate = true, .save = true, .last = true});
 }
 
-bool Server::everybody_left() const {
-  return std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.left || m.lost; });
+/// Nobody will push any more, and all that was pushed is decided: so every server ends with the same update.
+bool Server::settled() const {
+  return !frozen_ && pending_.empty() &&
+         std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.left || m.lost; });
 }
 
 void Server::pump(int timeout_ms) {
@@ -235,7 +239,7 @@ void Server::take_leave(const wire::Message& message) {
 /// A checkpoint was asked for: one worker marks its step on every server, so that all save the same one.
 void Server::take_mark(const wire::Message& message) {
   const std::uint64_t clock = message.header.clock;
-  if (gated_ && step() <= clock)
+  if (gated_)
     save_after_ = clock;
   else
     send_snapshot({.save = true, .marked = true});
@@ -318,7 +322,6 @@ void Server::finish(Update& update, float factor) {
   const bool marked = save_after_ == update.key.clock;
   if ((evaluate || save || marked) && after < plan_.total_rows)
     send_snapshot({.evaluate = evaluate, .save = save || marked});
-  if (marked) save_after_.reset();
 }
 
 /// What was folded is kept for one step where a loss may ask for it again, and given back to ZeroMQ otherwise.
@@ -335,6 +338,16 @@ void Server::observe_staleness(const Update& update) {
   const std::uint64_t staleness = owner_.current().updates - member.pulled;
   if (tally_.staleness.size() <= staleness) tally_.staleness.resize(staleness + 1);
   ++tally_.staleness[staleness];
+}
+
+/// The ranks that are left share the rows of the step in flight anew. One that had none of them got no weights for it.
+void Server::release_newly_needed(const Membership& membership) {
+  std::vector<int> idle;
+  for (const int rank : membership.active)
+    if (gated_ && step() > membership.step && !takes_part(rank, step())) idle.push_back(rank);
+  division_.set_active(membership.active);
+  std::erase_if(idle, [this](int rank) { return !takes_part(rank, step()); });
+  release(idle);
 }
 
 /// Whether a rank needs the weights of a step: it has rows in it, or it is the run's end.
@@ -385,7 +398,8 @@ void Server::send_snapshot(const Wanted& wanted) {
   const std::size_t kind = (wanted.marked ? 4u : 0u) + (wanted.save ? 2u : 0u) + (wanted.last ? 1u : 0u);
   const std::uint64_t count = gated_ ? version.updates : ++snapshots_[kind];
   Cut cut{count * 8 + kind, wanted.evaluate, wanted.save, wanted.last, version.updates, version.applied_rows, {}};
-  for (int rank = 0; rank < plan_.workers; ++rank) cut.clocks.push_back(policy_->next(rank));
+  // Of a gated policy, pushes that wait for others are no part of the state: they are made again on resuming.
+  for (int rank = 0; rank < plan_.workers; ++rank) cut.clocks.push_back(gated_ ? step() : policy_->next(rank));
   link_.send(wire::Type::cut, pack(cut));
   const std::size_t arenas = wanted.save ? 1 + version.moments.size() : 1;
   for (std::size_t a = 0; a < arenas; ++a) {
@@ -451,7 +465,7 @@ void Server::change_membership(const Membership& membership) {
     act(actions_);
   }
   if (!membership.keep_pending) inboxes_[r].clear();
-  division_.set_active(membership.active);
+  release_newly_needed(membership);
   // Pushes that became whole while frozen.
   for (int rank = 0; gated_ && rank < plan_.workers; ++rank) {
     const Inbox& inbox = inboxes_[static_cast<std::size_t>(rank)];
@@ -461,10 +475,24 @@ void Server::change_membership(const Membership& membership) {
   advance();
 }
 
+/// A worker was lost after our last snapshot: other servers may still have its last step in flight.
+void Server::settle_late(const wire::Message& message) {
+  if (message.header.type == wire::Type::lost) {
+    link_.send(wire::Type::frozen, pack(Frozen{step(), true}));
+    return;
+  }
+  const Membership membership = unpack_membership(message.text());
+  link_.set_epoch(membership.epoch);
+  if (std::count(membership.undone.begin(), membership.undone.end(), rank_) > 0)
+    fail(Kind::lost, "worker {} was lost when this server had saved a step that others cannot complete",
+         membership.lost);
+}
+
 void Server::say_goodbye() {
   for (;;) {
     const wire::Message message = link_.await(step(), Phase::leaving);
     if (message.header.type == wire::Type::goodbye || message.header.type == wire::Type::abort) break;
+    if (message.header.type == wire::Type::lost || message.header.type == wire::Type::membership) settle_late(message);
   }
   for (const wire::Socket& door : doors_) {
     tally_.payload_sent += door.counters().payload_sent;

@@ -59,7 +59,7 @@ class Worker final : public model::LayerEvents {
   void drain();
   void take(std::size_t server, const wire::Message& message);
   void obey(const wire::Message& message);
-  void adopt_membership();
+  void adopt_memberships();
   void tell_servers(wire::Type type);
   void wait_until_sent();
   void send_push(std::size_t server, std::size_t piece);
@@ -77,7 +77,7 @@ class Worker final : public model::LayerEvents {
   wire::InFlight sending_;
   std::uint64_t clock_ = 0;
   std::optional<std::pair<std::size_t, Deadline>> broken_;  ///< which server, and until when we wait to be told why
-  std::optional<Membership> membership_;                    ///< told, not yet adopted
+  std::deque<Membership> memberships_;                      ///< told, not yet adopted
   std::uint32_t newest_epoch_ = 0;                          ///< seen on weights
   bool stopping_ = false, restart_ = false, mark_wanted_ = false;
   double wait_seconds_ = 0, communicate_seconds_ = 0, step_seconds_ = 0;
@@ -105,14 +105,14 @@ void Worker::connect(const Start& start) {
 
 void Worker::train() {
   while (!stopping_ && clock_ < static_cast<std::uint64_t>(plan_.total_steps)) {
-    adopt_membership();
+    adopt_memberships();
     restart_ = false;
+    if (mark_wanted_) tell_servers(wire::Type::mark), mark_wanted_ = false;
     const Clock::time_point start = Clock::now();
     const bool has_rows = division_.count(static_cast<Index>(clock_), rank_) > 0;
     const Outcome outcome = has_rows ? step() : idle_step();
     step_seconds_ += seconds_since(start);
     if (outcome != Outcome::done) continue;
-    if (mark_wanted_) tell_servers(wire::Type::mark), mark_wanted_ = false;
     ++clock_, ++tally_.steps;
   }
   // The last push is answered too: only then is everything that belongs to this rank applied and counted.
@@ -133,6 +133,7 @@ Worker::Outcome Worker::step() {
   const model::Batch<float> batch = gather();
   const model::DropoutKey dropout{plan_.job.seed, division_.epoch_of(static_cast<Index>(clock_))};
   wait_until_sent();
+  if (interrupted()) return stopping_ ? Outcome::stopped : Outcome::again;
   const auto result = network_.train_step(batch, weights_.span(), gradient_.span(), dropout, *this,
                                           static_cast<int>(plan_.job.train.micro_batches));
   if (!result.completed) return stopping_ ? Outcome::stopped : Outcome::again;
@@ -269,25 +270,26 @@ void Worker::obey(const wire::Message& message) {
     case wire::Type::save: mark_wanted_ = true; return;
     case wire::Type::abort: fail(Kind::lost, "the coordinator ended the run");
     case wire::Type::membership: {
-      membership_ = unpack_membership(message.text());
-      link_.set_epoch(membership_->epoch);
-      for (const int m : membership_->undone) {
+      const Membership& told = memberships_.emplace_back(unpack_membership(message.text()));
+      link_.set_epoch(told.epoch);
+      for (const int m : told.undone) {
         Inflow& inflow = servers_.at(static_cast<std::size_t>(m));
-        inflow.least_epoch = membership_->epoch;
-        std::replace(inflow.arrived.begin(), inflow.arrived.end(), membership_->step + 2, std::uint64_t{0});
+        inflow.least_epoch = told.epoch;
+        std::replace(inflow.arrived.begin(), inflow.arrived.end(), told.step + 2, std::uint64_t{0});
       }
-      if (membership_->step + 1 == clock_) restart_ = true;
+      if (told.step + 1 == clock_) restart_ = true;
       return;
     }
     default: return;
   }
 }
 
-void Worker::adopt_membership() {
+void Worker::adopt_memberships() {
   const bool gated = plan_.job.sync.policy == job::PolicyName::bsp;
-  if (!membership_ || (gated && clock_ <= membership_->step)) return;
-  division_.set_active(membership_->active);
-  membership_.reset();
+  while (!memberships_.empty() && !(gated && clock_ <= memberships_.front().step)) {
+    division_.set_active(memberships_.front().active);
+    memberships_.pop_front();
+  }
 }
 
 /// A message without payload, about this clock: a push without rows, a mark, a leave.

@@ -31,9 +31,6 @@ void set_connection_options(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::linger, milliseconds(1s));
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(max_payload_bytes));
   socket.set(zmq::sockopt::handshake_ivl, milliseconds(10s));
-  socket.set(zmq::sockopt::heartbeat_ivl, milliseconds(250ms));
-  socket.set(zmq::sockopt::heartbeat_timeout, milliseconds(1s));
-  socket.set(zmq::sockopt::heartbeat_ttl, milliseconds(1s));
   socket.set(zmq::sockopt::connect_timeout, milliseconds(3s));
   socket.set(zmq::sockopt::reconnect_ivl, milliseconds(20ms));
   socket.set(zmq::sockopt::reconnect_ivl_max, milliseconds(500ms));
@@ -157,18 +154,24 @@ Socket::Socket(Context& context, Pattern pattern, const std::string& identity, c
 
 /// With IPv6 on, ZeroMQ looks names up as IPv6 first and tries no second address: "localhost" would never reach a
 /// listener on 127.0.0.1.
-void Socket::prefer_ipv6_for(const std::string& endpoint) {
+/// Heartbeats tell of hosts and networks that vanish. A Unix socket cannot vanish silently, and a process that is only
+/// stopped for a while, or starved of cores, should not lose its connections for it.
+void Socket::suit(const std::string& endpoint) {
   socket_.set(zmq::sockopt::ipv6, endpoint.find('[') != std::string::npos);
+  if (endpoint.starts_with("ipc://")) return;
+  socket_.set(zmq::sockopt::heartbeat_ivl, milliseconds(250ms));
+  socket_.set(zmq::sockopt::heartbeat_timeout, milliseconds(1s));
+  socket_.set(zmq::sockopt::heartbeat_ttl, milliseconds(1s));
 }
 
 std::string Socket::bind(const std::string& endpoint) {
-  prefer_ipv6_for(endpoint);
+  suit(endpoint);
   if (zmq_bind(socket_.handle(), endpoint.c_str()) != 0) fail_to("listen on", endpoint, errno);
   return reachable(socket_.get(zmq::sockopt::last_endpoint));
 }
 
 void Socket::connect(const std::string& endpoint) {
-  prefer_ipv6_for(endpoint);
+  suit(endpoint);
   if (zmq_connect(socket_.handle(), endpoint.c_str()) != 0) fail_to("connect to", endpoint, errno);
 }
 

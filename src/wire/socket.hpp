@@ -121,7 +121,7 @@ class Socket {
  private:
   bool send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer);
   bool send_frame(zmq::message_t& frame, bool more);
-  void prefer_ipv6_for(const std::string& endpoint);
+  void suit(const std::string& endpoint);
 
   zmq::socket_t socket_;
   Pattern pattern_;
