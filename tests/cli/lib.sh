@@ -2,7 +2,8 @@
 # Sourced by the scripts beside it: runs the program and holds what it says to the letter.
 # A script is called with the program's path, and then what its own first line says.
 set -u
-dtrain=$1
+dtrain=$(readlink -f "$1")
+make_run=$(readlink -f "${2:-/}")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1

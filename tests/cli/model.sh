@@ -1,7 +1,6 @@
 #!/bin/bash
-# The verbs that look at a finished run. Second argument: the program make_run.
+# The verbs that look at a finished run, which the program make_run makes.
 . "$(dirname "$0")/lib.sh"
-make_run=$2
 
 cat > rows.csv << 'EOF'
 x,y,kind
