@@ -87,6 +87,10 @@ _dtrain() {
       _dtrain_files -d
       return
       ;;
+    --join-within)
+      :
+      return
+      ;;
     --data)
       _dtrain_files -f
       return
@@ -116,8 +120,8 @@ _dtrain() {
     case "$verb" in
       run) _dtrain_offer -W "--out --resume --max-time --listen --token-file --insecure --set --json --quiet --verbose --color --help --version" ;;
       resume) _dtrain_offer -W "--max-time --listen --token-file --insecure --json --quiet --verbose --color --help --version" ;;
-      worker) _dtrain_offer -W "--connect --token-file --insecure --data-dir --json --quiet --verbose --color --help --version" ;;
-      server) _dtrain_offer -W "--connect --token-file --insecure --data-dir --json --quiet --verbose --color --help --version" ;;
+      worker) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
+      server) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
       check) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       plan) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       bench) _dtrain_offer -W "--steps --set --json --quiet --verbose --color --help --version" ;;

@@ -247,12 +247,14 @@ complete -c dtrain -n '__fish_seen_subcommand_from worker' -l connect -x -d 'whe
 complete -c dtrain -n '__fish_seen_subcommand_from worker' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
 complete -c dtrain -n '__fish_seen_subcommand_from worker' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from worker' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
+complete -c dtrain -n '__fish_seen_subcommand_from worker' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
 
 complete -c dtrain -n __fish_use_subcommand -a server -d 'join a run as a parameter server, from this or another machine'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l connect -x -d 'where the run listens, as it printed it: tcp://HOST:PORT'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
+complete -c dtrain -n '__fish_seen_subcommand_from server' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
 
 complete -c dtrain -n __fish_use_subcommand -a check -d 'tell every mistake in a job file, and start nothing'
 complete -c dtrain -n '__fish_seen_subcommand_from check' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'

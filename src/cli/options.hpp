@@ -36,6 +36,7 @@ struct Options {
   std::string data_job;          ///< --job, "" if not given
   std::vector<std::string> set;  ///< --set, in order
   Seconds max_time{0};           ///< --max-time; 0: no limit
+  Seconds join_within{60};       ///< --join-within
   std::int64_t steps = 0;        ///< --steps; 0: not given
   bool resume = false;
   bool insecure = false;

@@ -14,6 +14,7 @@ role::JoinRequest request_for(const Options& options, wire::Role role) {
   request.token_file = options.token_file;
   request.insecure = options.insecure;
   request.data_dir = options.data_dir;
+  request.patience = options.join_within;
   return request;
 }
 

@@ -45,6 +45,7 @@ begin() {
   local folder=$1
   shift
   ran="dtrain run job.yaml --out $folder $*"
+  : > "$scratch/stderr"  # now, not when the process has come to it: the next to look must not see an older run's
   set -m
   "$dtrain" run job.yaml --out "$folder" "$@" > "$scratch/stdout" 2> "$scratch/stderr" < /dev/null &
   leader=$!
@@ -54,6 +55,7 @@ begin() {
 # begin_resume RUN WORD...
 begin_resume() {
   ran="dtrain resume $*"
+  : > "$scratch/stderr"
   set -m
   "$dtrain" resume "$@" > "$scratch/stdout" 2> "$scratch/stderr" < /dev/null &
   leader=$!
