@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/time.hpp"
+#include "math/fold.hpp"
 
 namespace dtrain::role {
 
@@ -85,6 +86,10 @@ void Aside::run() {
 AsideResult Aside::process(Snapshot snapshot) {
   AsideResult result;
   try {
+    // A gradient may be finite and the step still leave the range of a float.
+    if (job_.train.on_nonfinite == job::OnNonfinite::stop && !all_finite(snapshot.state.weights.span()))
+      fail(Kind::diverged, "a weight of step {} is not finite; a lower train.optimizer.learning_rate may help",
+           snapshot.state.step);
     if (snapshot.evaluate && survey_.facts.test_rows > 0) {
       const Lap lap(result.evaluate_seconds);
       if (!rows_) rows_ = data::load(job_, survey_.encoding, data::Part::test, survey_.facts.hash);

@@ -46,4 +46,72 @@ for seed in 1 2; do
 done
 topology=(topology.workers=3 topology.servers=2 train.clip_norm=0.5)
 for seed in 1 2 3; do trial INT 130 $seed; done
+rm -rf whole cut
+
+# Out of time: 75, and on with `run --out X --resume`, which also begins a run that is not there yet.
+write_job 6400 16
+for topology in 'topology.servers=0' 'topology.servers=1'; do
+  words=(--set "$topology" --set train.epochs=150 --set output.log_every=50 --set train.optimizer.type=adam)
+  run run job.yaml --out cut --resume -q "${words[@]}" --max-time '300 ms'
+  expect_exit 75
+  [ "$(value cut/summary.json status)" = stopped ] || complain "the summary says $(value cut/summary.json status)"
+  expect_alone
+  at=$(value cut/summary.json steps)
+  run run job.yaml --out cut --resume -q "${words[@]}" --max-time '200 ms'
+  expect_exit 75
+  [ "$(value cut/summary.json steps)" -gt "$at" ] || complain "$at steps, then $(value cut/summary.json steps)"
+  run run job.yaml --out cut -q "${words[@]}"
+  expect_exit 5
+  rm -rf cut
+done
+
+# The second signal ends the run at once, whatever it is at, and nobody is left.
+for topology in 'topology.servers=0' 'topology.servers=2'; do
+  begin cut --set "$topology" --set train.epochs=1000 --set train.batch=6400 --set data.generate.test_rows=200000 --set train.evaluate='1 step'
+  await_step cut 1
+  kill -INT "$leader"
+  await_line 5 "$scratch/stderr" 'once more ends at once'
+  kill -INT "$leader"
+  await_end 2
+  expect_exit 130
+  expect_alone
+  rm -rf cut
+done
+
+# A newest checkpoint that is torn, or changed, is told and passed over for the one before.
+words=(--set topology.workers=2 --set topology.servers=2 --set train.optimizer.type=adam)
+run run job.yaml --out whole -q "${words[@]}"
+spoil() {
+  rm -rf cut
+  run run job.yaml --out cut -q "${words[@]}" --set checkpoint.every='10 step' --set train.steps=35
+  sed -i 's/  steps: 35/  steps: 0/' cut/resolved.yaml
+  rm cut/summary.json
+  "$@"
+  run resume cut -q
+  expect_exit 0
+  expect_part stderr step-35
+  same_weights whole cut
+}
+shorten() { truncate -s -10 cut/checkpoints/step-35/state.safetensors; }
+change() { printf X | dd of=cut/checkpoints/step-35/state.safetensors bs=1 seek=20000 conv=notrunc 2> dd; }
+spoil shorten
+spoil change
+spoil rm cut/checkpoints/step-35/DONE
+spoil rm cut/checkpoints/step-35/progress.json
+
+# All of them spoilt, other data, another number of workers, no run at all: 10.
+rm -rf cut
+run run job.yaml --out cut -q "${words[@]}" --set train.steps=20
+sed -i 's/  steps: 20/  steps: 0/; s/noise: 2/noise: 3/' cut/resolved.yaml
+rm cut/summary.json
+run resume cut -q
+expect_exit 10
+expect_part stderr data_hash
+sed -i 's/noise: 3/noise: 2/; s/workers: 2/workers: 3/' cut/resolved.yaml
+run resume cut -q
+expect_exit 10
+expect_part stderr workers
+run resume nothing -q
+expect_exit 10
+expect_alone
 finish
