@@ -141,9 +141,10 @@ std::string render(const Plan& plan) {
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = plan.slices[static_cast<std::size_t>(m)];
     line(fmt::format("server {}", m),
-         fmt::format("weights {}..{} ({}) in {} pieces: {}; {} of memory", slice.begin, slice.end,
+         fmt::format("weights {}..{} ({}) in {} piece{}: {}; {} of memory", slice.begin, slice.end,
                      human_bytes(4.0 * double(slice.end - slice.begin)), slice.pieces.size(),
-                     layer_words(plan.layout, slice), human_bytes(double(server_memory(plan, m).total()))));
+                     slice.pieces.size() == 1 ? "" : "s", layer_words(plan.layout, slice),
+                     human_bytes(double(server_memory(plan, m).total()))));
   }
   const std::vector<Index> counts = first_step_counts(plan);
   for (int rank = 0; rank < plan.workers; ++rank)
