@@ -256,7 +256,7 @@ void Server::act(const sync::Actions& actions) {
   update.release = actions.release;
   if (update.ranks.empty() && !gated_) return release(update.release);
   if (update.ranks.empty() && update.release.empty()) return;
-  update.key.epoch = link_.self().epoch;
+  update.key.epoch = gated_ ? link_.self().epoch : 0;
   update.key.clock = gated_ ? step() : inboxes_[static_cast<std::size_t>(update.ranks.front())].clock();
   update.key.pusher = gated_ ? 0 : static_cast<std::uint64_t>(update.ranks.front()) + 1;
   for (const int rank : update.ranks) update.rows += inboxes_[static_cast<std::size_t>(rank)].rows();

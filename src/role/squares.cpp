@@ -33,7 +33,8 @@ bool Squares::take(const wire::Message& message) {
   if (header.sender_role != wire::Role::server || header.sender_rank >= static_cast<std::uint32_t>(servers_) ||
       header.payload == 0 || header.payload % sizeof(double) != 0)
     return false;
-  std::vector<double>& sums = sums_of({header.epoch, header.rows, header.clock})[header.sender_rank];
+  const std::uint32_t epoch = header.rows == 0 ? header.epoch : 0;
+  std::vector<double>& sums = sums_of({epoch, header.rows, header.clock})[header.sender_rank];
   sums.resize(header.payload / sizeof(double));
   std::memcpy(sums.data(), message.payload.data(), header.payload);
   return true;

@@ -83,6 +83,8 @@ for try in 1 2 3 ${more:-}; do
   continues 3 2 $((RANDOM % 3))
   extra=(--set sync.policy=asp) slack=80
   continues 3 2 1
+  extra+=(--set train.clip_norm=0.5)
+  continues 4 2 0 2
   slack=0
 done
 
