@@ -20,7 +20,7 @@ trial() {
   local signal=$1 expected=$2
   shift 2
   mapfile -t words < <(set_words "${topology[@]}" seed="$1" train.optimizer.type=nesterov checkpoint.every='5 step')
-  run run job.yaml --out whole -q "${words[@]}"
+  [ -e whole-$1 ] || run run job.yaml --out whole-"$1" -q "${words[@]}"
   expect_exit 0
   ended cut "$signal" "${words[@]}"
   [ "$code" -eq "$expected" ] || complain "exit code $code instead of $expected after SIG$signal; stderr: $(cat "$scratch/stderr")"
@@ -30,23 +30,25 @@ trial() {
   fi
   run resume cut -q
   expect_exit 0
-  same_weights whole cut
-  rm -rf whole cut
+  same_weights whole-"$1" cut
+  rm -rf cut
 }
 
 for seed in 1 2; do
-  topology=(topology.workers=1 topology.servers=0 train.epochs=150 output.log_every=10)
+  topology=(topology.workers=1 topology.servers=0 train.epochs=60 output.log_every=10)
   trial INT 130 $seed
   trial TERM 143 $seed
   trial KILL 137 $seed
+  rm -rf whole-*
   topology=(topology.workers=2 topology.servers=2)
   trial INT 130 $seed
   trial TERM 143 $seed
   trial KILL 137 $seed
+  rm -rf whole-*
 done
 topology=(topology.workers=3 topology.servers=2 train.clip_norm=0.5)
 for seed in 1 2 3; do trial INT 130 $seed; done
-rm -rf whole cut
+rm -rf whole-* cut
 
 # Out of time: 75, and on with `run --out X --resume`, which also begins a run that is not there yet.
 write_job 6400 16
