@@ -117,7 +117,7 @@ class LibsvmSource final : public Source {
   }
   std::uint64_t hash() const override { return hash_; }
   Index rows() override {
-    parse(declared_, fmt::format("data.libsvm_features = {}", declared_));
+    parse(declared_, fmt::format("data.libsvm.features = {}", declared_));
     return std::ssize(parsed_->labels);
   }
 

@@ -20,7 +20,7 @@ struct LibsvmRows {
 /// `limit`: the highest index allowed, from 1; 0: any. `limit_reason` completes "index 124 is beyond ".
 LibsvmRows parse_libsvm(std::string_view text, const std::string& file, Index limit, const std::string& limit_reason);
 
-/// `declared_width`: data.libsvm_features.
+/// `declared_width`: data.libsvm.features.
 std::unique_ptr<Source> libsvm_source(std::string text, const std::string& file, Index declared_width);
 
 }  // namespace dtrain::data

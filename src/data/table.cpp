@@ -204,7 +204,10 @@ Positions CsvSource::choose_columns(Encoding& encoding) const {
     at.columns.push_back(c);
     encoding.columns.push_back({names_[c], {}, 0});
   }
-  if (at.columns.empty()) throw Error(Kind::data, {file_, 1, 0}, "no column is left beside the target");
+  if (at.columns.empty())
+    throw Error(
+        Kind::data, {file_, 1, 0},
+        fmt::format("no column is left beside the target '{}'; is data.csv.delimiter right?", names_[at.target]));
   return at;
 }
 

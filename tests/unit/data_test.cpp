@@ -328,7 +328,7 @@ TEST_CASE("bad csv is refused with line and column") {
   check_contains(told("a,a,y\n1,2,0\n"), {"train.csv:1:3", "two columns named 'a'"});
   check_contains(told("a,y\n"), {"no rows after the header"});
   check_contains(told("\n"), {"the file is empty"});
-  check_contains(told("y\n0\n"), {"no column is left"});
+  check_contains(told("a;b;y\n1;2;0\n"), {"no column is left beside the target 'a;b;y'", "data.csv.delimiter"});
 }
 
 TEST_CASE("classes are checked against the loss and the outputs") {
@@ -439,7 +439,7 @@ TEST_CASE("bad libsvm is refused with line and column") {
   check_contains(told("# nothing\n"), {"no rows"});
   job::Job job = libsvm_job(folder, "1 3:1\n0 1:1\n");
   job.data.libsvm_features = 2;
-  check_contains(refused([&] { survey(job); }), {"train.txt:1:3", "index 3 is beyond data.libsvm_features = 2"});
+  check_contains(refused([&] { survey(job); }), {"train.txt:1:3", "index 3 is beyond data.libsvm.features = 2"});
 }
 
 TEST_CASE("what is fitted comes from training rows only, and a constant column keeps scale 1") {
