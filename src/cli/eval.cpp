@@ -4,6 +4,7 @@
 #include "cli/subject.hpp"
 #include "cli/verbs.hpp"
 #include "model/metrics.hpp"
+#include "report/table.hpp"
 
 namespace dtrain::cli {
 
@@ -16,7 +17,7 @@ int eval(const Options& options) {
   std::string text = entry("rows", 8, with_commas(subject.rows->count()));
   for (const auto& [name, value] : metrics.result()) {
     values[name] = value;
-    text += entry(name, 8, fmt::format("{:.6g}", value));
+    text += entry(name, 8, fmt::format("{:.6g}", report::without_nan_sign(value)));
   }
   if (options.json) {
     print_json(Json{{"model", options.model}, {"rows", subject.rows->count()}, {"metrics", values}});

@@ -14,7 +14,7 @@
 namespace dtrain::cli {
 namespace {
 
-/// Norm, extremes and soundness of some numbers; the extremes are of the finite ones.
+/// Norm, extremes and soundness of some numbers; the extremes are of the finite ones, null without any.
 Json describe(const std::string& name, const std::vector<Index>& shape, std::span<const float> values) {
   double squares = 0;
   float low = INFINITY, high = -INFINITY;
@@ -30,18 +30,20 @@ Json describe(const std::string& name, const std::vector<Index>& shape, std::spa
   return {{"name", name},
           {"shape", shape},
           {"norm", std::sqrt(squares)},
-          {"min", low},
-          {"max", high},
+          {"min", low <= high ? Json(low) : Json()},
+          {"max", low <= high ? Json(high) : Json()},
           {"finite", not_finite == 0},
           {"not_finite", not_finite}};
 }
+
+std::string number(const Json& value) { return value.is_null() ? "-" : fmt::format("{:.6g}", value.get<double>()); }
 
 std::string render_tensors(const Json& tensors) {
   std::string text = fmt::format("  {:<20} {:>14} {:>12} {:>12} {:>12}\n", "tensor", "shape", "norm", "min", "max");
   for (const Json& tensor : tensors) {
     const std::string shape = fmt::format("{}", fmt::join(tensor["shape"].get<std::vector<Index>>(), " x "));
-    text += fmt::format("  {:<20} {:>14} {:>12.6g} {:>12.6g} {:>12.6g}", tensor["name"].get<std::string>(), shape,
-                        tensor["norm"].get<double>(), tensor["min"].get<double>(), tensor["max"].get<double>());
+    text += fmt::format("  {:<20} {:>14} {:>12} {:>12} {:>12}", tensor["name"].get<std::string>(), shape,
+                        number(tensor["norm"]), number(tensor["min"]), number(tensor["max"]));
     const auto not_finite = tensor["not_finite"].get<Index>();
     text += not_finite == 0 ? "\n" : fmt::format("  {} not finite\n", with_commas(not_finite));
   }

@@ -7,6 +7,7 @@
 #include "cli/subject.hpp"
 #include "cli/verbs.hpp"
 #include "model/metrics.hpp"
+#include "report/table.hpp"
 
 namespace dtrain::cli {
 namespace {
@@ -37,7 +38,7 @@ std::string class_name(const data::Encoding& encoding, std::size_t number) {
 }
 
 /// Shortest text that reads back as the same float: the network computed no more digits than that.
-std::string digits(double value) { return fmt::format("{}", static_cast<float>(value)); }
+std::string digits(double value) { return fmt::format("{}", static_cast<float>(report::without_nan_sign(value))); }
 
 /// One line a row.
 class Lines {

@@ -78,7 +78,7 @@ std::string step_text(const Status& status) {
   return fmt::format("step {}/{}", with_commas(status.step), with_commas(status.steps));
 }
 
-std::string loss_text(double loss) { return fmt::format("loss {:.4g}", loss); }
+std::string loss_text(double loss) { return fmt::format("loss {:.4g}", without_nan_sign(loss)); }
 
 std::string speed_text(double rate) {
   return rate < 10 ? fmt::format("{:.2g} samples/s", rate) : fmt::format("{} samples/s", count_text(rate));

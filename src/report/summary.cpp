@@ -58,7 +58,7 @@ void add_metrics(const Json& summary, const std::string& part, std::vector<Row>&
     if (!value.is_number()) continue;
     std::string label = part + " " + name;
     std::replace(label.begin(), label.end(), '_', ' ');
-    rows.push_back({label, fmt::format("{:.4f}", value.get<double>())});
+    rows.push_back({label, metric_text(value.get<double>())});
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,18 @@ namespace dtrain::report {
 /// "12,345"; numbers from a file may be beyond any count.
 inline std::string count_text(double value) {
   return std::abs(value) < 9e18 ? with_commas(std::llround(value)) : fmt::format("{:.3g}", value);
+}
+
+/// The same value; one that is not a number loses its sign, which says nothing.
+inline double without_nan_sign(double value) {
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
+}
+
+/// A loss or a metric: "0.9512"; "1.25e-05" and "1.6e+30" where four decimals would say nothing or too much.
+inline std::string metric_text(double value) {
+  const double size = std::abs(value);
+  const bool plain = value == 0 || (size >= 1e-3 && size < 1e9);
+  return plain ? fmt::format("{:.4f}", value) : fmt::format("{:.4g}", without_nan_sign(value));
 }
 
 using Row = std::vector<std::string>;

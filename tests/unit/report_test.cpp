@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <limits>
 
@@ -313,6 +314,20 @@ TEST_CASE("the closing lines tell the outcome, the metrics, where time went and 
     CHECK_MESSAGE(contains(text, part), text);
   }
   CHECK(times(text, " \n") == 0);
+}
+
+TEST_CASE("metrics keep their digits however small or large they are, and what is no number has no sign") {
+  Json summary = example_summary();
+  for (const auto& [value, shown] : std::vector<std::pair<double, const char*>>{{53769.04391, " 53769.0439\n"},
+                                                                                {0, " 0.0000\n"},
+                                                                                {0.000123456, " 0.0001235\n"},
+                                                                                {1.25e-9, " 1.25e-09\n"},
+                                                                                {1.596e30, " 1.596e+30\n"},
+                                                                                {-std::nan(""), " nan\n"}}) {
+    summary["train"]["loss"] = value;
+    CAPTURE(shown);
+    CHECK(contains(render_summary(summary), shown));
+  }
 }
 
 TEST_CASE("a run that was stopped says why and how to go on") {
