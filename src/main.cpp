@@ -29,8 +29,8 @@ constexpr Deed deeds[] = {
 };
 
 int act(const cli::Options& options) {
-  if (options.version) return cli::print(cli::version_line() + "\n"), 0;
-  if (options.help) return cli::print(cli::help(options.verb)), 0;
+  if (options.version) return cli::print_text(options, "version", cli::version_line() + (options.json ? "" : "\n")), 0;
+  if (options.help) return cli::print_text(options, "help", cli::help(options.verb)), 0;
   const auto* deed = std::find_if(std::begin(deeds), std::end(deeds),
                                   [&](const Deed& candidate) { return options.verb == candidate.verb; });
   if (deed == std::end(deeds)) fail(Kind::internal, "the verb '{}' has no deed", options.verb);

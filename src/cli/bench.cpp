@@ -83,7 +83,7 @@ std::string render(const Json& report) {
 int bench(const Options& options) {
   std::string warnings;
   const job::Job job = job::load_job(options.job, options.set, &warnings);
-  warn(options, warnings);
+  warn(warnings);
   role::prepare_threads(job);
   const launch::SocketFolder scratch;  // a fresh private folder that goes when we do
   role::RunRequest request;

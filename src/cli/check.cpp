@@ -17,32 +17,40 @@ Json to_json(const job::Diagnostic& diagnostic) {
   return to_json(error ? "error" : "warning", diagnostic.place, diagnostic.length, diagnostic.message);
 }
 
-/// Diagnostics of the job and, where it is right, what speaks against its data or its plan.
-int check_as_json(const job::ReadResult& read) {
+void tell_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) Log(Level::normal, "dtrain: ").warn("{}", warning);
+}
+
+/// Diagnostics of the job and, where it is right, what speaks against its data or its plan; stderr has them as text.
+int check_as_json(Options options, const job::ReadResult& read) {
   Json list = Json::array();
   for (const job::Diagnostic& diagnostic : read.diagnostics) list.push_back(to_json(diagnostic));
-  Kind kind = read.ok() ? Kind::done : Kind::job;
+  warn(job::render(read));
+  int code = static_cast<int>(read.ok() ? Kind::done : Kind::job);
   if (read.ok()) {
     try {
-      for (const std::string& warning : foresee(read.job).warnings) list.push_back(to_json("warning", {}, 1, warning));
+      const std::vector<std::string> warnings = foresee(read.job).warnings;
+      for (const std::string& warning : warnings) list.push_back(to_json("warning", {}, 1, warning));
+      tell_warnings(warnings);
     } catch (const Error& error) {
-      // The caller asked for a list: this failure is one of its entries.
-      kind = error.kind();
+      // The caller asked for a list: this failure is one of its entries, and no document of its own.
+      options.json = false;
+      code = tell_failure(options, error);
       list.push_back(to_json("error", error.place(), 1, error.what()));
     }
   }
   print_json(list);
-  return static_cast<int>(kind);
+  return code;
 }
 
 }  // namespace
 
 int check(const Options& options) {
   const job::ReadResult read = job::read_job(read_file(options.job, Kind::job), options.job, options.set);
-  if (options.json) return check_as_json(read);
+  if (options.json) return check_as_json(options, read);
   if (!read.ok()) throw Error(Kind::job, job::render(read));
-  warn(options, job::render(read));
-  for (const std::string& warning : foresee(read.job).warnings) Log(Level::normal, "dtrain: ").warn("{}", warning);
+  warn(job::render(read));
+  tell_warnings(foresee(read.job).warnings);
   print(options.job + ": ok\n");
   return 0;
 }

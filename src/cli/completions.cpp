@@ -32,9 +32,9 @@ std::vector<std::string> explainable_keys() {
 }
 
 int completions(const Options& options) {
-  if (options.shell == "bash") print(bash_completions());
-  if (options.shell == "zsh") print(zsh_completions());
-  if (options.shell == "fish") print(fish_completions());
+  if (options.shell == "bash") print_text(options, "script", bash_completions());
+  if (options.shell == "zsh") print_text(options, "script", zsh_completions());
+  if (options.shell == "fish") print_text(options, "script", fish_completions());
   return 0;
 }
 

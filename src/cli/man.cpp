@@ -6,7 +6,7 @@
 namespace dtrain::cli {
 
 int man(const Options& options) {
-  print(options.page == "dtrain.1" ? program_page() : job_page());
+  print_text(options, "page", options.page == "dtrain.1" ? program_page() : job_page());
   return 0;
 }
 

@@ -29,6 +29,13 @@ Failure judge(const std::exception& failure) {
           std::string(failure.what()) + " (this is a fault of dtrain itself)"};
 }
 
+/// A message may quote a file that is no text at all: bytes that steer a terminal are not passed on.
+std::string printable(std::string text) {
+  for (char& c : text)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = '?';
+  return text;
+}
+
 /// Diagnostics of a job are several lines that name file, line and column themselves.
 bool is_rendered(const Failure& failure) {
   return failure.kind == Kind::job && failure.message.find('\n') != std::string::npos;
@@ -43,15 +50,21 @@ void print(std::string_view text) {
 
 void print_json(const Json& json) { print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"); }
 
-void warn(const Options& options, std::string_view rendered) {
-  if (!options.quiet) std::fwrite(rendered.data(), 1, rendered.size(), stderr);
+void print_text(const Options& options, const char* key, const std::string& text) {
+  if (options.json)
+    print_json(Json{{key, text}});
+  else
+    print(text);
 }
+
+void warn(std::string_view rendered) { std::fwrite(rendered.data(), 1, rendered.size(), stderr); }
 
 int tell_failure(const Options& options, const std::exception& caught) {
   const Failure failure = judge(caught);
   const char* label = use_color(options, STDERR_FILENO) ? "\033[1;31merror:\033[0m" : "error:";
-  const std::string text = is_rendered(failure) ? std::string(trim(failure.message)) + "\n"
-                                                : fmt::format("dtrain: {} {}\n", label, failure.message);
+  const std::string said = printable(failure.message);
+  const std::string text =
+      is_rendered(failure) ? std::string(trim(said)) + "\n" : fmt::format("dtrain: {} {}\n", label, said);
   std::fputs(text.c_str(), stderr);
   if (options.json) {
     const Json told = {

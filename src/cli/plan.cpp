@@ -11,7 +11,7 @@ namespace dtrain::cli {
 int plan(const Options& options) {
   std::string warnings;
   const job::Job job = job::load_job(options.job, options.set, &warnings);
-  warn(options, warnings);
+  warn(warnings);
   const plan::Plan foreseen = foresee(job);
   if (options.json) {
     print_json(plan::to_json(foreseen));

@@ -37,18 +37,22 @@ void show(const Options& options, const Json& summary) {
     print(report::render_summary(summary));
 }
 
-/// Holds a summary against the job's assertions.
-int judge(const role::RunRequest& request, const Json& summary) {
+/// Shows the summary of a run that is done, held against the job's assertions; returns the exit code.
+int show_judged(const Options& options, const role::RunRequest& request, Json summary) {
   const std::vector<std::string> failed = report::failed_assertions(request.job.assertions, summary);
+  const int code = failed.empty() ? 0 : static_cast<int>(Kind::assertion);
+  if (code != 0) summary["exit_code"] = code, summary["failed_assertions"] = failed;
+  show(options, summary);
   for (const std::string& line : failed) request.log.error("{}", line);
-  return failed.empty() ? 0 : static_cast<int>(Kind::assertion);
+  return code;
 }
 
 int run_and_report(const Options& options, const role::RunRequest& request) {
   role::prepare_threads(request.job);
   const role::RunResult result = role::run_job(request);
+  if (result.exit_code == 0) return show_judged(options, request, result.summary);
   show(options, result.summary);
-  return result.exit_code != 0 ? result.exit_code : judge(request, result.summary);
+  return result.exit_code;
 }
 
 /// The summary of a run that needs no resuming.
@@ -70,12 +74,11 @@ int resume_folder(const Options& options, const std::string& folder) {
   if (!holds_a_run(path)) fail(Kind::checkpoint, "{} holds no run: there is no resolved.yaml in it", path.string());
   std::string warnings;
   role::RunRequest request = request_for(options, job::load_job(path / "resolved.yaml", options.set, &warnings), "");
-  warn(options, warnings);
+  warn(warnings);
   request.resume = path;
   if (const std::optional<Json> summary = finished(path)) {
     request.log.info("{} is done; there is nothing to go on with", path.string());
-    show(options, *summary);
-    return judge(request, *summary);
+    return show_judged(options, request, *summary);
   }
   return run_and_report(options, request);
 }
@@ -88,7 +91,7 @@ int run(const Options& options) {
   if (options.resume && holds_a_run(options.out)) return resume_folder(options, options.out);
   std::string warnings;
   job::Job job = job::load_job(options.job, options.set, &warnings);
-  warn(options, warnings);
+  warn(warnings);
   return run_and_report(options, request_for(options, std::move(job), read_file(options.job, Kind::job)));
 }
 

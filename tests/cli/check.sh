@@ -57,6 +57,12 @@ expect_exit 3
 expect_part stdout '"line": 9'
 expect_part stdout '"line": 10'
 expect_part stdout '"severity": "error"'
+expect_line stderr "2 errors"
+
+# A warning is a warning, however quiet the rest.
+run check good.yaml -q --set train.optimizer.beta1=0.5
+expect_exit 0
+expect_part stderr "warning: train.optimizer.beta1 has no effect"
 
 run check missing.yaml
 expect_exit 3
@@ -71,6 +77,13 @@ expect_part stderr "rows.csv"
 run check nodata.yaml --json
 expect_exit 4
 expect_part stdout '"severity": "error"'
+expect_part stderr "rows.csv"
+
+# What steers a terminal in a file of data does not steer the terminal of who reads the message.
+printf '2,\033x\n' > rows.csv
+run check nodata.yaml --set data.format=libsvm
+expect_exit 4
+expect_part stderr "label '2,?x'"
 
 run plan good.yaml
 expect_exit 0

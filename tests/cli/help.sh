@@ -52,4 +52,14 @@ Examples:
       Then name it in the editor's settings for YAML.
 EOF
 
+# With --json, texts are one document too.
+for words in "--version" "--help" "run --help" "completions bash" "man dtrain.1"; do
+  run $words
+  cp stdout text
+  run $words --json
+  expect_exit 0
+  python3 -c 'import json, sys; (text,) = json.load(open("stdout")).values(); sys.exit(text.strip() != open("text").read().strip())' ||
+    complain "not the same text in JSON: $(head -c 200 stdout)"
+done
+
 finish

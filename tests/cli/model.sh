@@ -157,4 +157,21 @@ expect_same stdout <<< "soft/report.html"
 grep -qi "<html" soft/report.html || complain "no page was written"
 expect_usage "empty is not the folder of a run: it has no resolved.yaml" report empty
 
+# A run that misses what its job asserts is told so in its document too; its results are there all the same.
+run run line.yaml -q --json --out missed --set 'assert=[train.loss < 0]'
+expect_exit 9
+expect_line stdout '  "exit_code": 9,'
+expect_part stdout '"assertion failed: train.loss < 0, got '
+expect_part stderr "assertion failed: train.loss < 0, got "
+
+# Numbers that are none have no sign, and no smallest among them.
+run run line.yaml -q --out wild --set train.epochs=9 --set train.optimizer.learning_rate=1e30 \
+  --set train.on_nonfinite=ignore
+expect_exit 0
+expect_line stdout "  train loss   nan"
+run predict wild --data line.csv
+expect_same stdout <<< $'nan\nnan'
+run inspect wild/model.safetensors
+expect_line stdout "  layers.0.bias                     1            0            -            -  1 not finite"
+
 finish
