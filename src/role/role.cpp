@@ -51,12 +51,14 @@ Start await_start(Link& link) {
   }
 }
 
-wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity) {
+wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity,
+                          Connections& connections) {
   const std::string endpoint = reachable(start.endpoints.at(static_cast<std::size_t>(server)), link.request().endpoint);
   const std::string& key = start.keys.at(static_cast<std::size_t>(server));
   const wire::Keys keys = wire::connecting_keys(link.keys(), key);
   const bool secure = !key.empty() && endpoint.starts_with("tcp://");
   wire::Socket socket(link.context(), wire::Socket::Pattern::dealer, identity, secure ? &keys : nullptr);
+  connections.watch(socket, server);
   socket.connect(endpoint);
   return socket;
 }

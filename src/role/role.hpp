@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plan/plan.hpp"
+#include "role/connections.hpp"
 #include "role/link.hpp"
 
 namespace dtrain::role {
@@ -20,8 +21,9 @@ plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir = {});
 /// Waits until everybody is ready.
 Start await_start(Link& link);
 
-/// A socket to a server's data endpoint; with CURVE if the start message names a key for it.
-wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity);
+/// A socket to a server's data endpoint, watched; with CURVE if the start message names a key for it.
+wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity,
+                          Connections& connections);
 
 /// 0, 1, .. n-1
 std::vector<int> everyone(int n);

@@ -36,6 +36,7 @@ class Server {
         gated_(plan_.job.sync.policy == job::PolicyName::bsp),
         owner_(plan_, rank_, plan_.threads),
         squares_(link, rank_, plan_.servers),
+        connections_(link.context(), Seconds(plan_.job.faults.join_within)),
         division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
         inboxes_(static_cast<std::size_t>(plan_.workers), Inbox(owner_.slice().pieces.size())),
         kept_(inboxes_),
@@ -101,6 +102,7 @@ class Server {
   bool gated_;
   Owner owner_;
   Squares squares_;
+  Connections connections_;  ///< to the other servers
   data::Division division_;
   std::unique_ptr<wire::Authenticator> authenticator_;
   std::deque<wire::Socket> doors_;  ///< data: ipc for local readers, tcp for others
@@ -138,7 +140,7 @@ void Server::start(const Start& start) {
   first_step_ = start.clocks.front();
   owner_.current().updates = start.updates;
   owner_.current().applied_rows = start.applied_rows;
-  if (clips()) squares_.connect(start);
+  if (clips()) squares_.connect(start, connections_);
   to_load_ = (1 + static_cast<std::size_t>(plan_.moments())) * owner_.slice().pieces.size();
 }
 
@@ -148,9 +150,10 @@ void Server::serve() {
   if (serving_) send_snapshot({.evaluate = true, .save = true, .last = true});
 }
 
-/// Nobody will push any more, and all that was pushed is decided: so every server ends with the same update.
+/// Nobody will push any more, and all that was pushed is decided: so every server ends with the same update. Workers
+/// that are stopped at once may leave before all of the state that they would have worked on is here.
 bool Server::settled() const {
-  return !frozen_ && pending_.empty() &&
+  return loaded_ == to_load_ && !frozen_ && pending_.empty() &&
          std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.left || m.lost; });
 }
 
@@ -164,6 +167,7 @@ void Server::pump(int timeout_ms) {
     poller.wait(timeout_ms);
   }
   if (authenticator_) authenticator_->serve();
+  connections_.check();
   while (const auto message = link_.receive()) obey(*message);
   const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };
   for (std::size_t d = 0; d < doors_.size(); ++d)
@@ -254,7 +258,10 @@ void Server::act(const sync::Actions& actions) {
   Update update;
   update.ranks = actions.fold;
   update.release = actions.release;
-  if (update.ranks.empty() && !gated_) return release(update.release);
+  if (update.ranks.empty() && !gated_) {  // a push without rows
+    for (const int rank : update.release) inboxes_[static_cast<std::size_t>(rank)].clear();
+    return release(update.release);
+  }
   if (update.ranks.empty() && update.release.empty()) return;
   update.key.epoch = gated_ ? link_.self().epoch : 0;
   update.key.clock = gated_ ? step() : inboxes_[static_cast<std::size_t>(update.ranks.front())].clock();
@@ -350,9 +357,11 @@ void Server::release_newly_needed(const Membership& membership) {
   release(idle);
 }
 
-/// Whether a rank needs the weights of a step: it has rows in it, or it is the run's end.
+/// Whether a rank needs the weights of a step: it has rows in it, or it is the run's end. Where nobody waits for
+/// others, a worker may hear of new shares before or after us, and gets them always.
 bool Server::takes_part(int rank, std::uint64_t clock) {
-  return clock >= static_cast<std::uint64_t>(plan_.total_steps) || division_.count(static_cast<Index>(clock), rank) > 0;
+  return !gated_ || clock >= static_cast<std::uint64_t>(plan_.total_steps) ||
+         division_.count(static_cast<Index>(clock), rank) > 0;
 }
 
 void Server::release(const std::vector<int>& ranks) {

@@ -7,10 +7,10 @@
 
 namespace dtrain::role {
 
-void Squares::connect(const Start& start) {
+void Squares::connect(const Start& start, Connections& connections) {
   const std::string identity = "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int m = 0; m < servers_; ++m)
-    if (m != rank_) others_.push_back(connect_data(link_, start, m, identity));
+    if (m != rank_) others_.push_back(connect_data(link_, start, m, identity, connections));
 }
 
 std::vector<std::vector<double>>& Squares::sums_of(const UpdateKey& key) {

@@ -11,14 +11,15 @@
 #include <span>
 #include <vector>
 
+#include "role/connections.hpp"
 #include "role/link.hpp"
 
 namespace dtrain::role {
 
 /// Which update a sum belongs to, alike on every server.
 struct UpdateKey {
-  std::uint32_t epoch = 0;  ///< of membership: a step that is folded again has new sums. 0 of a single push, which
-                            ///< never is, and which servers may see on different sides of a loss
+  std::uint32_t epoch = 0;   ///< of membership: a step that is folded again has new sums. 0 of a single push, which
+                             ///< never is, and which servers may see on different sides of a loss
   std::uint64_t pusher = 0;  ///< whose push it is, plus 1; 0: everybody's
   std::uint64_t clock = 0;
   auto operator<=>(const UpdateKey&) const = default;
@@ -28,7 +29,7 @@ class Squares {
  public:
   Squares(Link& link, int rank, int servers) : link_(link), rank_(rank), servers_(servers) {}
 
-  void connect(const Start& start);
+  void connect(const Start& start, Connections& connections);
   /// Tells the others this server's sums, in block order.
   void announce(const UpdateKey& key, std::vector<double> own);
   /// Another server's sums; false if they are none.

@@ -21,8 +21,8 @@ namespace {
 struct Inflow {
   wire::Socket socket;
   std::vector<std::uint64_t> arrived;  ///< per piece: the clock it is for, plus 1; 0: none yet
+  std::uint64_t released = 0;          ///< the same of the last release without weights: a step without rows of ours
   std::uint32_t least_epoch = 0;       ///< older pieces were taken back
-  std::unique_ptr<wire::Monitor> monitor;
 };
 
 class Worker final : public model::LayerEvents {
@@ -37,7 +37,8 @@ class Worker final : public model::LayerEvents {
         weights_(plan_.layout.total),
         gradient_(plan_.layout.total),
         features_(most_rows() * plan_.width),
-        targets_(static_cast<std::size_t>(most_rows())) {}
+        targets_(static_cast<std::size_t>(most_rows())),
+        connections_(link.context(), Seconds(plan_.job.faults.join_within)) {}
 
   void connect(const Start& start);
   void train();
@@ -55,7 +56,7 @@ class Worker final : public model::LayerEvents {
   bool await_layers(int first, int last);
   bool have_layers(int first, int last) const;
   bool interrupted() const { return stopping_ || restart_; }
-  void check_connections();
+  void poll(int timeout_ms, Phase phase);
   void drain();
   void take(std::size_t server, const wire::Message& message);
   void obey(const wire::Message& message);
@@ -73,13 +74,14 @@ class Worker final : public model::LayerEvents {
   Arena weights_, gradient_, features_;
   std::vector<float> targets_;
   std::span<const std::uint32_t> batch_rows_;
+  wire::InFlight sending_;  ///< outlived by the gradient, and outlives the sockets
   std::deque<Inflow> servers_;
-  wire::InFlight sending_;
+  Connections connections_;
   std::uint64_t clock_ = 0;
-  std::optional<std::pair<std::size_t, Deadline>> broken_;  ///< which server, and until when we wait to be told why
-  std::deque<Membership> memberships_;                      ///< told, not yet adopted
-  std::uint32_t newest_epoch_ = 0;                          ///< seen on weights
-  bool stopping_ = false, restart_ = false, mark_wanted_ = false;
+  bool has_rows_ = true;                ///< in the step of this clock
+  std::deque<Membership> memberships_;  ///< told, not yet adopted
+  std::uint32_t newest_epoch_ = 0;      ///< seen on weights
+  bool stopping_ = false, restart_ = false, mark_wanted_ = false, dismissed_ = false;
   double wait_seconds_ = 0, communicate_seconds_ = 0, step_seconds_ = 0;
   Tally tally_;
 };
@@ -95,10 +97,9 @@ void Worker::connect(const Start& start) {
   clock_ = start.clocks.at(static_cast<std::size_t>(rank_));
   const std::string identity = "worker-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (std::size_t m = 0; m < start.endpoints.size(); ++m) {
-    Inflow& inflow =
-        servers_.emplace_back(Inflow{connect_data(link_, start, static_cast<int>(m), identity), {}, 0, nullptr});
+    Inflow& inflow = servers_.emplace_back(
+        Inflow{connect_data(link_, start, static_cast<int>(m), identity, connections_), {}, 0, 0});
     inflow.arrived.assign(plan_.slices[m].pieces.size(), 0);
-    inflow.monitor = std::make_unique<wire::Monitor>(link_.context(), inflow.socket);
   }
   tell_servers(wire::Type::pull);
 }
@@ -109,13 +110,14 @@ void Worker::train() {
     restart_ = false;
     if (mark_wanted_) tell_servers(wire::Type::mark), mark_wanted_ = false;
     const Clock::time_point start = Clock::now();
-    const bool has_rows = division_.count(static_cast<Index>(clock_), rank_) > 0;
-    const Outcome outcome = has_rows ? step() : idle_step();
+    has_rows_ = division_.count(static_cast<Index>(clock_), rank_) > 0;
+    const Outcome outcome = has_rows_ ? step() : idle_step();
     step_seconds_ += seconds_since(start);
     if (outcome != Outcome::done) continue;
     ++clock_, ++tally_.steps;
   }
   // The last push is answered too: only then is everything that belongs to this rank applied and counted.
+  has_rows_ = true;
   const int layers = static_cast<int>(plan_.layout.layers.size());
   while (!stopping_ && !await_layers(0, layers - 1)) restart_ = false;
 }
@@ -157,7 +159,10 @@ Worker::Outcome Worker::idle_step() {
   return Outcome::done;
 }
 
-bool Worker::before_forward(int layer) { return await_layers(layer, layer); }
+bool Worker::before_forward(int layer) {
+  link_.beat(clock_, Phase::computing);
+  return await_layers(layer, layer);
+}
 
 bool Worker::after_backward(int layer) {
   const Lap lap(communicate_seconds_);
@@ -192,16 +197,14 @@ void Worker::wait_until_sent() {
   while (!sending_.idle() && !interrupted()) {
     drain();
     if (sending_.idle()) return;
-    wire::Poller poller;
-    link_.watch(poller);
-    poller.wait(1);
-    link_.beat(clock_, Phase::waiting);
+    poll(1, Phase::waiting);
   }
 }
 
 bool Worker::have_layers(int first, int last) const {
   if (newest_epoch_ > link_.self().epoch) return false;  // weights of a membership that we have not been told of
   for (std::size_t m = 0; m < servers_.size(); ++m) {
+    if (!has_rows_ && servers_[m].released == clock_ + 1) continue;
     const std::vector<plan::Piece>& pieces = plan_.slices[m].pieces;
     for (std::size_t p = 0; p < pieces.size(); ++p)
       if (pieces[p].first_layer <= last && pieces[p].last_layer >= first && servers_[m].arrived[p] != clock_ + 1)
@@ -219,27 +222,22 @@ bool Worker::await_layers(int first, int last) {
     if (interrupted()) return false;
     if (have_layers(first, last)) break;
     const Lap lap(wait_seconds_);
-    wire::Poller poller;
-    link_.watch(poller);
-    for (Inflow& inflow : servers_) poller.add(inflow.socket);
-    poller.wait(100);
-    link_.beat(clock_, Phase::waiting);
+    poll(100, Phase::waiting);
   }
   return true;
 }
 
-/// What was on its way when a connection broke is gone, even if it is made again: nobody may wait for that for ever.
-/// The coordinator knows better why (the server died, perhaps), and gets a moment to say so.
-void Worker::check_connections() {
-  for (std::size_t m = 0; m < servers_.size(); ++m)
-    while (const auto event = servers_[m].monitor->next())
-      if (event->what == wire::Monitor::Event::What::disconnected && !broken_) broken_ = {m, Deadline(Seconds(3))};
-  if (broken_ && broken_->second.passed())
-    fail(Kind::lost, "the connection to server {} broke at step {}", broken_->first, clock_ + 1);
+/// Waits until something comes, and says what for.
+void Worker::poll(int timeout_ms, Phase phase) {
+  wire::Poller poller;
+  link_.watch(poller);
+  for (Inflow& inflow : servers_) poller.add(inflow.socket);
+  poller.wait(timeout_ms);
+  link_.beat(clock_, phase);
 }
 
 void Worker::drain() {
-  check_connections();
+  connections_.check();
   while (const auto message = link_.receive()) obey(*message);
   for (std::size_t m = 0; m < servers_.size(); ++m)
     while (const auto message = servers_[m].socket.receive(link_.self().nonce)) take(m, *message);
@@ -251,7 +249,7 @@ void Worker::take(std::size_t server, const wire::Message& message) {
   if (header.type != wire::Type::weights || header.epoch < inflow.least_epoch) return;
   newest_epoch_ = std::max(newest_epoch_, header.epoch);
   if (header.count == 0) {  // a release into a step without rows of ours
-    inflow.arrived.assign(inflow.arrived.size(), header.clock + 1);
+    inflow.released = header.clock + 1;
     return;
   }
   const std::vector<plan::Piece>& pieces = plan_.slices[server].pieces;
@@ -268,6 +266,7 @@ void Worker::obey(const wire::Message& message) {
   switch (message.header.type) {
     case wire::Type::stop: stopping_ = true; return;
     case wire::Type::save: mark_wanted_ = true; return;
+    case wire::Type::goodbye: dismissed_ = true; return;
     case wire::Type::abort: fail(Kind::lost, "the coordinator ended the run");
     case wire::Type::membership: {
       const Membership& told = memberships_.emplace_back(unpack_membership(message.text()));
@@ -276,6 +275,7 @@ void Worker::obey(const wire::Message& message) {
         Inflow& inflow = servers_.at(static_cast<std::size_t>(m));
         inflow.least_epoch = told.epoch;
         std::replace(inflow.arrived.begin(), inflow.arrived.end(), told.step + 2, std::uint64_t{0});
+        if (inflow.released == told.step + 2) inflow.released = 0;
       }
       if (told.step + 1 == clock_) restart_ = true;
       return;
@@ -314,12 +314,9 @@ void Worker::leave() {
   tally_.communicate_seconds = communicate_seconds_;
   tally_.compute_seconds = std::max(0.0, step_seconds_ - wait_seconds_ - communicate_seconds_);
   // The last weights are still on their way: they are counted when the coordinator says good-bye.
-  for (;;) {
-    const wire::Message message = link_.await(clock_, Phase::leaving);
+  while (!dismissed_) {
+    poll(100, Phase::leaving);
     drain();
-    if (message.header.type == wire::Type::stop) continue;
-    if (message.header.type == wire::Type::goodbye) break;
-    if (message.header.type == wire::Type::abort) return;
   }
   for (const Inflow& inflow : servers_) {
     tally_.payload_received += inflow.socket.counters().payload_received;

@@ -141,7 +141,8 @@ std::string printable(const std::string& identity) {
 }  // namespace
 
 void InFlight::release(void*, void* self) {
-  static_cast<InFlight*>(self)->count_.fetch_sub(1, std::memory_order_release);
+  std::atomic<int>& count = static_cast<InFlight*>(self)->count_;
+  if (count.fetch_sub(1, std::memory_order_release) == 1) count.notify_all();
 }
 
 Socket::Socket(Context& context, Pattern pattern, const std::string& identity, const Keys* keys)

@@ -46,9 +46,17 @@ struct Message {
 };
 
 /// Counts sends of one block of memory that ZeroMQ has not finished with. The block may be written only at zero.
-/// Decremented on ZeroMQ's thread.
+/// Decremented on ZeroMQ's thread. The block must outlive it, and it the sockets that send (declare it between them):
+/// its destructor waits until ZeroMQ has let go, at most LINGER after the last of them has closed.
 class InFlight {
  public:
+  InFlight() = default;
+  ~InFlight() {
+    for (int count = count_.load(std::memory_order_acquire); count != 0; count = count_.load(std::memory_order_acquire))
+      count_.wait(count, std::memory_order_acquire);
+  }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
   bool idle() const { return count_.load(std::memory_order_acquire) == 0; }
   void add() { count_.fetch_add(1, std::memory_order_relaxed); }
   static void release(void* data, void* self);  // zmq_free_fn
