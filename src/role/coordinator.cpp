@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "job/read.hpp"
 #include "role/assembly.hpp"
+#include "role/connections.hpp"
 #include "role/roster.hpp"
 
 namespace dtrain::role {
@@ -22,13 +23,15 @@ class Coordinator {
         doors_(context_, nonce_, outer_door(course)),
         roster_(plan_),
         assembly_(plan_),
-        state_(course.take_initial_state()) {}
+        state_(course.take_initial_state()),
+        connections_(context_, Seconds(plan_.job.faults.join_within)) {}
 
   std::vector<RoleReport> run();
 
  private:
   static Doors::Outer outer_door(const Course& course);
   void train_all();
+  void note_fault(const Error& error);
   void spawn();
   void announce();
   void form();
@@ -47,6 +50,7 @@ class Coordinator {
   void note_progress(Member& member, const wire::Message& message);
   void check_children();
   void check_connections();
+  void forgive_pause();
   void check_stalls();
   void lose(Member& member, const std::string& how);
   void settle_membership();
@@ -65,6 +69,7 @@ class Coordinator {
   store::State state_;  ///< that the servers start from
   wire::InFlight loading_;
   std::deque<wire::Socket> data_;  ///< one to each server
+  Connections connections_;        ///< of these
   bool training_ = false, stop_told_ = false, all_told_ = false, last_seen_ = false;
   std::uint32_t epoch_ = 0;
   std::optional<int> settling_;  ///< a lost worker whose step in flight is being settled
@@ -90,15 +95,24 @@ std::vector<RoleReport> Coordinator::run() {
   try {
     train_all();
   } catch (const Error& error) {
-    course_.metrics().write({{"event", "fault"}, {"what", error.what()}});
     tell_all(wire::Type::abort);
     end_children(false);
+    note_fault(error);
     throw;
   } catch (...) {
     end_children(false);
     throw;
   }
   return reports();
+}
+
+/// A disk that is full may be the very fault.
+void Coordinator::note_fault(const Error& error) {
+  try {
+    course_.metrics().write({{"event", "fault"}, {"what", error.what()}});
+  } catch (const Error& second) {
+    course_.request().log.warn("the fault could not be recorded: {}", second.what());
+  }
 }
 
 void Coordinator::train_all() {
@@ -183,7 +197,8 @@ void Coordinator::start() {
   }
   for (int m = 0; m < plan_.servers; ++m) load(m);
   training_ = true;
-  course_.tracker().begin(state_.clocks.front());
+  for (Member& member : roster_.all()) member.last_beat = Clock::now();
+  course_.tracker().begin(state_.clocks);
 }
 
 /// Weights and moments go to their owners from here, fresh or from a checkpoint: one way in.
@@ -194,6 +209,7 @@ void Coordinator::load(int server) {
   const bool secure = doors_.secure() && endpoint.starts_with("tcp://");
   wire::Socket& socket =
       data_.emplace_back(context_, wire::Socket::Pattern::dealer, "coordinator", secure ? &keys : nullptr);
+  connections_.watch(socket, server);
   socket.connect(endpoint);
   for (std::size_t a = 0; a <= state_.moments.size(); ++a) {
     const Arena& arena = a == 0 ? state_.weights : state_.moments[a - 1];
@@ -245,6 +261,7 @@ void Coordinator::pump(int timeout_ms) {
   poller.add(course_.signals().descriptor());
   poller.add(course_.aside().descriptor());
   poller.wait(timeout_ms);
+  forgive_pause();
   doors_.serve();
   while (auto knock = doors_.receive()) hear(*knock);
   collect_snapshots();
@@ -252,6 +269,7 @@ void Coordinator::pump(int timeout_ms) {
   check_children();
   check_connections();
   check_stalls();
+  connections_.check();
 }
 
 void Coordinator::hear(Knock& knock) {
@@ -259,8 +277,9 @@ void Coordinator::hear(Knock& knock) {
   if (type == wire::Type::join) return admit(knock);
   Member* member = roster_.at(knock.from);
   if (member == nullptr || member->incarnation != knock.message.header.incarnation) return;
+  if (member->state == Member::State::lost) return;  // the others go on without it, whatever it still has to say
   const Seconds interval = Clock::now() - member->last_beat;
-  member->longest_interval = std::max(member->longest_interval, interval);
+  if (training_) member->longest_interval = std::max(member->longest_interval, interval);
   member->last_beat = Clock::now();
   const std::string_view text = knock.message.text();
   switch (type) {
@@ -270,7 +289,8 @@ void Coordinator::hear(Knock& knock) {
       return;
     case wire::Type::progress: return note_progress(*member, knock.message);
     case wire::Type::cut:
-      if (const auto cut = unpack_cut(text); cut && member->role == wire::Role::server)
+      if (const auto cut = unpack_cut(text);
+          cut && member->role == wire::Role::server && cut->clocks.size() == static_cast<std::size_t>(plan_.workers))
         assembly_.add(member->rank, *cut);
       return;
     case wire::Type::frozen:
@@ -335,7 +355,8 @@ void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) 
 
 std::vector<std::string> Coordinator::binds(const Member& member, const wire::Message& message) const {
   if (member.role != wire::Role::server) return {};
-  if (member.external) return {"tcp://" + message.address + ":*"};
+  const bool six = message.address.find(':') != std::string::npos;
+  if (member.external) return {"tcp://" + (six ? "[" + message.address + "]" : message.address) + ":*"};
   std::vector<std::string> endpoints{fmt::format("ipc://{}/s{}", doors_.folder().string(), member.rank)};
   const std::string& listen = course_.request().listen;
   const job::Topology& topology = plan_.job.topology;
@@ -373,13 +394,18 @@ void Coordinator::check_connections() {
       }
 }
 
-void Coordinator::check_stalls() {
-  // We look several times a second. If we have not, we were stopped ourselves (Ctrl-Z, a suspended machine), and so
-  // were they, perhaps.
+/// We look several times a second. If we have not, we were stopped ourselves (Ctrl-Z, a suspended machine), and so were
+/// they, perhaps.
+void Coordinator::forgive_pause() {
   const Seconds pause = Clock::now() - looked_;
   looked_ = Clock::now();
   if (pause > Seconds(1))
     for (Member& member : roster_.all()) member.last_beat = looked_;
+}
+
+/// Nobody beats while the data are loaded: until all are ready, form() has the deadline.
+void Coordinator::check_stalls() {
+  if (!training_) return;
   for (Member& member : roster_.all()) {
     if (!member.present()) continue;
     const Seconds allowed = std::max(Seconds(plan_.job.faults.stalled_after), 5 * member.longest_interval);
@@ -399,8 +425,9 @@ void Coordinator::fail_lost(const Member& member, const std::string& how) {
   const std::string log = member.child
                               ? "; its log: " + course_.folder().log(wire::name(member.role), member.rank).string()
                               : " on " + member.host;
-  throw Error(Kind::lost, fmt::format("{} (pid {}) {}{}{}", member.name(),
-                                      member.child ? member.child->pid() : member.pid, how, where, log));
+  const std::string why = member.failure ? ": " + member.failure->message : "";
+  throw Error(Kind::lost, fmt::format("{} (pid {}) {}{}{}{}", member.name(),
+                                      member.child ? member.child->pid() : member.pid, how, where, why, log));
 }
 
 void Coordinator::lose(Member& member, const std::string& how) {
@@ -411,6 +438,7 @@ void Coordinator::lose(Member& member, const std::string& how) {
                        (!member.failure || member.failure->code == static_cast<int>(Kind::lost));
   if (!goes_on) fail_lost(member, how);
   member.state = Member::State::lost;
+  doors_.send(member.address, wire::Type::abort, {});  // it may live, at the other end of a link that was too slow
   const std::string what = fmt::format("{} {} at step {} while {}; going on with {}", member.name(), how,
                                        member.step + 1, name(member.phase), left);
   course_.progress().line("dtrain: " + what);

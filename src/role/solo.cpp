@@ -65,7 +65,7 @@ void Solo::start() {
   version.moments = std::move(state.moments);
   version.updates = state.updates;
   version.applied_rows = state.applied_rows;
-  course_.tracker().begin(clock_);
+  course_.tracker().begin({clock_});
 }
 
 Tally Solo::train() {
@@ -86,7 +86,6 @@ Tally Solo::train() {
   course_.tracker().end();
   hand_over(plan_.facts.test_rows > 0, true, true, clock_);
   tally_.compute_seconds = seconds;
-  tally_.steps = clock_;
   tally_.peak_bytes = peak_bytes();
   return tally_;
 }
@@ -114,6 +113,7 @@ void Solo::step() {
          clock_ + 1, *bad);
   course_.tracker().record(0, {clock_, result.loss_sum, rows.size()});
   tally_.rows += rows.size();
+  ++tally_.steps;
   snapshot_if_due(before, after);
   ++clock_;
 }
@@ -146,7 +146,8 @@ void Solo::hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clo
     return to;
   };
   state.weights = copy(version.weights);
-  for (const Arena& moment : version.moments) state.moments.push_back(copy(moment));
+  for (const Arena& moment : version.moments)
+    if (save) state.moments.push_back(copy(moment));
   course_.aside().hand_over(std::move(snapshot));
 }
 

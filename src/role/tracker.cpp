@@ -34,15 +34,16 @@ Tracker::Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::P
       last_at_(started_),
       rate_at_(started_) {}
 
-void Tracker::begin(std::uint64_t step) {
-  std::fill(next_.begin(), next_.end(), step);
+void Tracker::begin(const std::vector<std::uint64_t>& steps) {
+  next_ = steps;
   started_ = warm_at_ = last_at_ = rate_at_ = Clock::now();
 }
 
 Tracker::Interval& Tracker::interval_of(std::uint64_t step) {
   const std::uint64_t first = step / every_ * every_;
   while (open_.empty() || open_.back().first < first) {
-    const std::uint64_t next = open_.empty() ? first : open_.back().first + every_;
+    const std::uint64_t next =
+        open_.empty() ? std::min(first, slowest() / every_ * every_) : open_.back().first + every_;
     open_.push_back({next, std::vector<Sum>(next_.size())});
   }
   return open_[(first - open_.front().first) / every_];
@@ -50,7 +51,7 @@ Tracker::Interval& Tracker::interval_of(std::uint64_t step) {
 
 void Tracker::record(int rank, const StepRecord& record) {
   const auto r = static_cast<std::size_t>(rank);
-  if (record.step != next_[r]) return;  // a step that a resumed or restarted rank has reported already
+  if (!active_[r] || record.step != next_[r]) return;  // a step that a restarted rank has reported already
   ++next_[r];
   Sum& sum = interval_of(record.step).by_rank[r];
   sum.loss += record.loss_sum;

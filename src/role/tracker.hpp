@@ -20,8 +20,8 @@ class Tracker {
  public:
   Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::Progress& progress);
 
-  /// Training starts, at this step of every rank.
-  void begin(std::uint64_t step);
+  /// Training starts, at these steps: one per rank.
+  void begin(const std::vector<std::uint64_t>& steps);
   /// Steps of a rank come in order.
   void record(int rank, const StepRecord& record);
   void drop(int rank);
