@@ -64,6 +64,10 @@ store::State Course::take_initial_state() {
           fail(Kind::checkpoint,
                "{} was {} when the checkpoint was written and is {} now; a run can only go on as it began", fact,
                state->facts.value(fact, Json()).dump(), now[fact].dump());
+      if (state->clocks.size() != static_cast<std::size_t>(plan_.workers) ||
+          state->moments.size() != static_cast<std::size_t>(plan_.moments()))
+        fail(Kind::checkpoint, "the checkpoint holds the clocks of {} workers and {} moments, the run has {} and {}",
+             state->clocks.size(), state->moments.size(), plan_.workers, plan_.moments());
       for (const char* fact : {"blas", "threads"})
         if (state->facts.value(fact, Json()) != now[fact])
           request_.log.warn("{} was {} and is {} now: the result will not have the bits of an uninterrupted run", fact,

@@ -27,7 +27,8 @@ Doors::Doors(wire::Context& context, std::uint64_t nonce, const Outer& outer)
 
 bool Doors::admits(const Address& from, const Join& join, const wire::Message& message) const {
   if (from.door == 0) return same_secret(join.secret, run_secret_);
-  return !token_ || wire::proves_join(*token_, message.user, join.secret);
+  if (!token_) return true;
+  return join.public_key == message.user && wire::proves_join(*token_, message.user, join.secret);
 }
 
 bool Doors::send(const Address& to, wire::Type type, std::string_view payload, std::uint64_t rows) {

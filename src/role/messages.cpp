@@ -212,10 +212,19 @@ Membership unpack_membership(std::string_view payload) {
                  "membership");
 }
 
-std::string pack(const Failure& failure) { return Json{{"code", failure.code}, {"message", failure.message}}.dump(); }
+/// A message may quote a file, whatever bytes that holds.
+std::string pack(const Failure& failure) {
+  return Json{{"code", failure.code}, {"message", failure.message}}.dump(-1, ' ', false,
+                                                                         Json::error_handler_t::replace);
+}
 
 std::optional<Failure> unpack_failure(std::string_view payload) {
-  return attempt(payload, [](const Json& json) { return Failure{json.at("code"), json.at("message")}; });
+  return attempt(payload, [](const Json& json) {
+    const int code = json.at("code");
+    const bool known =
+        (code > 0 && code <= static_cast<int>(Kind::checkpoint)) || code == static_cast<int>(Kind::out_of_time);
+    return Failure{known ? code : static_cast<int>(Kind::internal), json.at("message")};
+  });
 }
 
 Json to_json(const Tally& tally) {

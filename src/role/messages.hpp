@@ -120,7 +120,7 @@ Membership unpack_membership(std::string_view payload);
 
 /// Payload of `failed` and `refused`.
 struct Failure {
-  int code = 1;  ///< as exit code
+  int code = 1;  ///< as exit code; never 0
   std::string message;
 };
 std::string pack(const Failure& failure);
