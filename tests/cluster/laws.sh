@@ -31,6 +31,8 @@ write_job 42 10  # the last batch of an epoch has 2 rows: some ranks have none
 law 3 2 train.optimizer.type=adam train.epochs=5
 law 4 3 train.clip_norm=0.5 train.epochs=5
 law 3 2 train.batch=100000
+train few topology.workers=3 topology.servers=2 sync.policy=asp train.clip_norm=0.5 train.epochs=5
+expect_exit 0
 write_job 1 4
 law 4 2 train.epochs=3
 

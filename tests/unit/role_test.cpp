@@ -1,15 +1,19 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <list>
 
+#include "base/error.hpp"
+#include "base/hash.hpp"
 #include "base/random.hpp"
 #include "math/fold.hpp"
 #include "optim/optimizer.hpp"
 #include "role/inbox.hpp"
 #include "role/messages.hpp"
 #include "role/owner.hpp"
+#include "role/tracker.hpp"
 
 using namespace dtrain;
 using namespace dtrain::role;
@@ -211,4 +215,40 @@ TEST_CASE("control payloads read back as they were written, and anything else is
     CHECK_FALSE(unpack_tally(text));
     CHECK_FALSE(unpack_failure(text));
   }
+}
+
+TEST_CASE("a failure is told whatever bytes it quotes, and nobody's failure becomes a success") {
+  const auto told = unpack_failure(pack(Failure{4, "line 1: \xff is no number"}));
+  REQUIRE(told);
+  CHECK(told->code == 4);
+  CHECK(told->message.ends_with(" is no number"));
+  for (const int code : {0, -1, 11, 256, 1 << 20}) {
+    CAPTURE(code);
+    CHECK(unpack_failure(pack(Failure{code, ""}))->code == static_cast<int>(Kind::internal));
+  }
+}
+
+TEST_CASE("ranks may begin at different steps, and what a lost one still reports does not count") {
+  const auto file = std::filesystem::temp_directory_path() / ("dtrain-tracker-" + hex(entropy()));
+  {
+    plan::Plan plan = plan_of(job::OptimizerType::sgd, 3, 1);
+    plan.job.output.log_every = 1;
+    report::MetricsFile metrics(file);
+    report::Progress progress(report::Progress::Mode::none, false);
+    Tracker tracker(plan, metrics, progress);
+    tracker.begin({4, 2, 9});
+    CHECK(tracker.slowest() == 2);
+    tracker.record(2, {9, 1.0, 5});
+    tracker.record(0, {3, 1.0, 5});
+    CHECK(tracker.rows() == 5);
+    tracker.record(0, {4, 1.0, 5});
+    tracker.record(1, {2, 1.0, 5});
+    CHECK(tracker.slowest() == 3);
+    tracker.drop(1);
+    tracker.record(1, {3, 1.0, 5});
+    CHECK(tracker.rows() == 15);
+    CHECK(tracker.slowest() == 5);
+    CHECK(tracker.train_loss() == doctest::Approx(0.2));
+  }
+  std::filesystem::remove(file);
 }
