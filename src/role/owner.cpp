@@ -143,7 +143,9 @@ void Owner::step_layer(std::span<const Contribution> contributions, int layer) {
 }
 
 void Owner::step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last) {
-#pragma omp parallel for num_threads(threads_) schedule(static) if (threads_ > 1 && last - first > 1)
+  // Waking a team costs more than some blocks of arithmetic.
+  const bool worth_a_team = threads_ > 1 && last - first > 8;
+#pragma omp parallel for num_threads(threads_) schedule(static) if (worth_a_team)
   for (std::size_t s = first; s < last; ++s) {
     if (step_segment(segments_[s], contributions, input_, *current_, *next_)) continue;
     Index seen = not_finite_.load();

@@ -67,7 +67,7 @@ void Tracker::record(int rank, const StepRecord& record) {
 /// Records come in bursts, so a rate is taken over a span that is long beside the time between beats.
 void Tracker::measure_rate() {
   const double seconds = Seconds(last_at_ - rate_at_).count();
-  if (seconds < 0.5 && rate_ > 0) return;
+  if (seconds < 0.5 && rate_rows_ > 0) return;
   if (seconds > 0) rate_ = static_cast<double>(rows_ - rate_rows_) / seconds;
   if (seconds < 0.5) return;
   rate_at_ = last_at_;
@@ -119,7 +119,7 @@ void Tracker::evaluated(Index step, Index applied_rows, const Scores& scores, do
                   {"seconds", seconds}});
   const auto& [name, value] = scores[std::min<std::size_t>(1, scores.size() - 1)];
   latest_test_ = fmt::format("test {} {:.4f}", name, value);
-  progress_.update(status(), true);
+  progress_.update(status());
 }
 
 report::Status Tracker::status() const {
@@ -128,7 +128,7 @@ report::Status Tracker::status() const {
   status.steps = plan_.total_steps;
   status.epoch = static_cast<double>(plan_.rows_of_steps(status.step)) / static_cast<double>(plan_.facts.train_rows);
   status.epochs = plan_.job.train.epochs;
-  status.loss = interval_loss_;
+  status.loss = closed_.empty() ? train_loss().value_or(0) : interval_loss_;
   status.samples_per_second = rate_;
   status.latest_test = latest_test_;
   return status;
@@ -137,6 +137,7 @@ report::Status Tracker::status() const {
 void Tracker::end() {
   last_at_ = Clock::now();
   ended_ = true;
+  progress_.update(status(), true);
 }
 
 double Tracker::seconds() const { return Seconds((ended_ ? last_at_ : Clock::now()) - started_).count(); }
