@@ -18,7 +18,6 @@
 namespace dtrain::role {
 
 struct Snapshot {
-  std::uint64_t ordinal = 0;
   bool evaluate = false, save = false, last = false;
   store::State state;  ///< moments only if `save`
 };

@@ -58,7 +58,7 @@ std::optional<Snapshot> Assembly::take() {
   if (found == entries_.end()) return std::nullopt;
   Entry& entry = found->second;
   const Cut& cut = *entry.cuts.front();
-  Snapshot snapshot{cut.ordinal, cut.evaluate, cut.save, cut.last, {}};
+  Snapshot snapshot{cut.evaluate, cut.save, cut.last, {}};
   snapshot.state.applied_rows = cut.applied_rows;
   snapshot.state.updates = cut.updates;
   snapshot.state.clocks = cut.clocks;

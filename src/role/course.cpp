@@ -28,6 +28,39 @@ const char* status_of(int stop_code, const Error* failure) {
 
 std::string policy_of(const job::Job& job) { return job.sync.policy == job::PolicyName::bsp ? "bsp" : "asp"; }
 
+/// Histogram by versions, and its mean.
+void put_staleness(Json& summary, const std::vector<std::uint64_t>& counts) {
+  double weighted = 0, count = 0;
+  for (std::size_t s = 0; s < counts.size(); ++s) {
+    if (counts[s] == 0) continue;
+    weighted += static_cast<double>(s) * static_cast<double>(counts[s]);
+    count += static_cast<double>(counts[s]);
+    summary["staleness"]["histogram"][std::to_string(s)] = counts[s];
+  }
+  if (count > 0) summary["staleness"]["mean"] = weighted / count;
+}
+
+/// Each role's tally, and what they add up to.
+void put_roles(Json& summary, const std::vector<RoleReport>& roles) {
+  std::uint64_t sent = 0, received = 0, torn = 0;
+  std::vector<std::uint64_t> staleness;
+  summary["roles"] = Json::array();
+  for (const RoleReport& report : roles) {
+    const Tally& tally = report.tally;
+    Json role{{"role", report.role}, {"rank", report.rank}};
+    role.update(to_json(tally));
+    summary["roles"].push_back(role);
+    torn += tally.torn;
+    if (report.role == "worker") sent += tally.payload_sent, received += tally.payload_received;
+    staleness.resize(std::max(staleness.size(), tally.staleness.size()));
+    for (std::size_t s = 0; s < tally.staleness.size(); ++s) staleness[s] += tally.staleness[s];
+  }
+  summary["bytes"]["payload_sent"] = sent;
+  summary["bytes"]["payload_received"] = received;
+  if (torn > 0) summary["torn_pushes"] = torn;
+  put_staleness(summary, staleness);
+}
+
 }  // namespace
 
 Course::Course(const RunRequest& request)
@@ -164,30 +197,7 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   summary["weights"]["count"] = plan_.layout.total;
   if (last_) summary["weights"]["sha256"] = store::weights_hash(last_->weights.span());
   summary["bytes"]["predicted_per_worker_step"] = plan_.servers == 0 ? 0 : 2 * plan_.step_bytes();
-  std::uint64_t sent = 0, received = 0, torn = 0;
-  std::vector<std::uint64_t> staleness;
-  summary["roles"] = Json::array();
-  for (const RoleReport& report : roles) {
-    Json role{{"role", report.role}, {"rank", report.rank}};
-    role.update(to_json(report.tally));
-    summary["roles"].push_back(role);
-    torn += report.tally.torn;
-    if (report.role == "worker") sent += report.tally.payload_sent, received += report.tally.payload_received;
-    if (staleness.size() < report.tally.staleness.size()) staleness.resize(report.tally.staleness.size());
-    for (std::size_t s = 0; s < report.tally.staleness.size(); ++s) staleness[s] += report.tally.staleness[s];
-  }
-  summary["bytes"]["payload_sent"] = sent;
-  summary["bytes"]["payload_received"] = received;
-  if (torn > 0) summary["torn_pushes"] = torn;
-  if (!staleness.empty()) {
-    double weighted = 0, count = 0;
-    for (std::size_t s = 0; s < staleness.size(); ++s) {
-      weighted += static_cast<double>(s) * static_cast<double>(staleness[s]);
-      count += static_cast<double>(staleness[s]);
-      if (staleness[s] > 0) summary["staleness"]["histogram"][std::to_string(s)] = staleness[s];
-    }
-    summary["staleness"]["mean"] = weighted / count;
-  }
+  put_roles(summary, roles);
   summary["flops_per_row"] = plan_.flops_per_row();
   summary["checkpoints"] = checkpoints_;
   if (aside_->passed_over() > 0) summary["checkpoints_passed_over"] = aside_->passed_over();

@@ -463,6 +463,7 @@ void Server::change_membership(const Membership& membership) {
     policy_->lose(membership.lost, false, actions_);
   } else if (undo || (!pending_.empty() && !membership.keep_pending)) {
     if (undo) owner_.undo(), --updates_done_, std::swap(inboxes_, kept_);
+    for (const Update& update : pending_) squares_.forget(update.key);
     pending_.clear();
     division_.set_active(membership.active);
     policy_->undo(membership.lost, actions_);

@@ -53,7 +53,7 @@ class Solo final : public model::LayerEvents {
   Arena gradient_, features_;
   std::vector<float> targets_;
   std::vector<Contribution> contribution_;
-  std::uint64_t clock_ = 0, ordinal_ = 0;
+  std::uint64_t clock_ = 0;
   Tally tally_;
 };
 
@@ -133,7 +133,7 @@ void Solo::snapshot_if_due(Index before, Index after) {
 
 void Solo::hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clock) {
   const Version& version = owner_.current();
-  Snapshot snapshot{++ordinal_, evaluate, save, last, {}};
+  Snapshot snapshot{evaluate, save, last, {}};
   store::State& state = snapshot.state;
   state.clocks = {next_clock};
   state.step = state.clocks.front();
