@@ -43,6 +43,14 @@ Spot Rules::spot(Paths paths) const {
   return {};
 }
 
+void check_name(Rules& rules) {
+  const std::string& name = rules.job.name;
+  if (!rules.given("name") || !rules.sound({"name"})) return;
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
+    rules.error({"name"}, "name becomes the name of the run's folder: it may not be empty, . or .., nor have a /, got {}",
+                in_quotes(name));
+}
+
 void check_assertions(Rules& rules) {
   if (!rules.sound({"assert", "model.loss"})) return;
   std::vector<std::string> metrics{"train.loss", "test.loss"};
@@ -70,6 +78,7 @@ void check_assertions(Rules& rules) {
 void check(const Job& job, const Given& given, Findings& findings) {
   if (given.broken.count("") > 0) return;
   Rules rules(job, given, findings);
+  check_name(rules);
   check_model(rules);
   check_data(rules);
   check_train(rules);

@@ -297,6 +297,9 @@ TEST_CASE("keys that contradict each other are told at the key to change") {
         "a.yaml:1:26: error: the last layer has 9 outputs, but the generated digits have 10 classes");
   CHECK(message(least + "data: {format: idx, train: a}") ==
         "a.yaml:2:21: error: data.format idx needs data.train.labels");
+  CHECK(message(least + "name: a/b") ==
+        "a.yaml:2:7: error: name becomes the name of the run's folder: it may not be empty, . or .., nor have a /, got "
+        "'a/b'");
   CHECK(message(least + "data: {format: csv}") ==
         "a.yaml:2:16: error: data.format csv needs data.train.features, the training file");
   CHECK(message(least + "data: {csv: {header: false}}") ==
