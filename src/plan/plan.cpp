@@ -80,7 +80,9 @@ int decide_threads(const Plan& plan) {
 }  // namespace
 
 Index Plan::worker_rows() const {
-  const Index shares = std::max(1, workers);
+  const bool may_grow =
+      job.faults.on_worker_loss == job::OnWorkerLoss::keep_going || job.data.sharing == job::Sharing::shard;
+  const Index shares = may_grow ? 1 : std::max(1, workers);
   return std::min(facts.train_rows, (job.train.batch + shares - 1) / shares);
 }
 

@@ -53,7 +53,8 @@ struct Plan {
   Index step_bytes() const { return 4 * layout.total; }
   /// Rows that the first `steps` steps of the run apply.
   Index rows_of_steps(Index steps) const;
-  /// The most rows that a worker has in one step while all workers live.
+  /// The most rows that a worker can have in one step: all of them where a loss may leave it alone, or under `shard`,
+  /// whose shares are uneven.
   Index worker_rows() const;
   /// A lost worker may make a server take its last step back (two or more servers, faults.on_worker_loss: continue).
   bool undo_possible() const;

@@ -33,11 +33,11 @@ class Worker final : public model::LayerEvents {
         rank_(welcome.rank),
         rows_(data::load(plan_.job, welcome.encoding, data::Part::train, plan_.facts.hash)),
         division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
-        network_(plan_.job.model, plan_.width, most_rows(), plan_.threads),
+        network_(plan_.job.model, plan_.width, plan_.worker_rows(), plan_.threads),
         weights_(plan_.layout.total),
         gradient_(plan_.layout.total),
-        features_(most_rows() * plan_.width),
-        targets_(static_cast<std::size_t>(most_rows())),
+        features_(plan_.worker_rows() * plan_.width),
+        targets_(static_cast<std::size_t>(plan_.worker_rows())),
         connections_(link.context(), Seconds(plan_.job.faults.join_within)) {}
 
   void connect(const Start& start);
@@ -49,7 +49,6 @@ class Worker final : public model::LayerEvents {
 
  private:
   enum class Outcome { done, again, stopped };
-  Index most_rows() const;
   Outcome step();
   Outcome idle_step();
   model::Batch<float> gather();
@@ -85,13 +84,6 @@ class Worker final : public model::LayerEvents {
   double wait_seconds_ = 0, communicate_seconds_ = 0, step_seconds_ = 0;
   Tally tally_;
 };
-
-/// A rank may get more rows after a loss, and under `shard` shares are uneven: room for the worst case.
-Index Worker::most_rows() const {
-  const bool may_grow =
-      plan_.job.faults.on_worker_loss == job::OnWorkerLoss::keep_going || plan_.job.data.sharing == job::Sharing::shard;
-  return may_grow ? std::min(plan_.job.train.batch, plan_.facts.train_rows) : plan_.worker_rows();
-}
 
 void Worker::connect(const Start& start) {
   clock_ = start.clocks.at(static_cast<std::size_t>(rank_));
