@@ -4,6 +4,8 @@
 #include <array>
 #include <atomic>
 
+#include "math/teams.hpp"
+
 namespace dtrain::role {
 namespace {
 
@@ -144,14 +146,17 @@ void Owner::step_layer(std::span<const Contribution> contributions, int layer) {
 
 void Owner::step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last) {
   // Waking a team costs more than some blocks of arithmetic.
-  const bool worth_a_team = threads_ > 1 && last - first > 8;
-#pragma omp parallel for num_threads(threads_) schedule(static) if (worth_a_team)
-  for (std::size_t s = first; s < last; ++s) {
-    if (step_segment(segments_[s], contributions, input_, *current_, *next_)) continue;
-    Index seen = not_finite_.load();
-    while (segments_[s].begin < seen && !not_finite_.compare_exchange_weak(seen, segments_[s].begin)) {
+  const auto count = static_cast<Index>(last - first);
+  const int teams = count > 8 ? threads_ : 1;
+  in_teams(teams, [&](int team) {
+    const auto end = first + static_cast<std::size_t>(cut(count, teams, team + 1, 1));
+    for (auto s = first + static_cast<std::size_t>(cut(count, teams, team, 1)); s < end; ++s) {
+      if (step_segment(segments_[s], contributions, input_, *current_, *next_)) continue;
+      Index seen = not_finite_.load();
+      while (segments_[s].begin < seen && !not_finite_.compare_exchange_weak(seen, segments_[s].begin)) {
+      }
     }
-  }
+  });
 }
 
 std::optional<Index> Owner::close() {
