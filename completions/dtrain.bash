@@ -24,7 +24,10 @@ _dtrain_choices() {
     train.schedule.type) _dtrain_offer -W "constant step exponential cosine" ;;
     train.on_nonfinite) _dtrain_offer -W "stop ignore" ;;
     topology.kind) _dtrain_offer -W "parameter_server" ;;
-    sync.policy) _dtrain_offer -W "bsp asp" ;;
+    sync.policy) _dtrain_offer -W "bsp asp ssp quorum subset local easgd bmuf adaptive" ;;
+    sync.adapt) _dtrain_offer -W "staleness period" ;;
+    sync.momentum) _dtrain_offer -W "keep reset average" ;;
+    sync.compensation) _dtrain_offer -W "none staleness delay" ;;
     sync.rate) _dtrain_offer -W "full share" ;;
     sync.codec) _dtrain_offer -W "none" ;;
     faults.on_worker_loss) _dtrain_offer -W "stop continue" ;;
@@ -36,7 +39,7 @@ _dtrain_verb() {
   local k
   for ((k = 1; k < COMP_CWORD; ++k)); do
     case "${COMP_WORDS[k]}" in
-      run | resume | worker | server | check | plan | bench | eval | predict | inspect | compare | report | explain | schema | completions | man)
+      run | resume | worker | server | check | plan | bench | simulate | eval | predict | inspect | verify | compare | report | explain | schema | completions | man)
         verb=${COMP_WORDS[k]}
         return
         ;;
@@ -69,6 +72,10 @@ _dtrain() {
       ;;
     --out)
       _dtrain_files -d
+      return
+      ;;
+    --replay)
+      _dtrain_files -f
       return
       ;;
     --max-time)
@@ -107,8 +114,40 @@ _dtrain() {
       :
       return
       ;;
+    --workers)
+      :
+      return
+      ;;
+    --servers)
+      :
+      return
+      ;;
+    --compute)
+      :
+      return
+      ;;
+    --latency)
+      :
+      return
+      ;;
+    --bandwidth)
+      :
+      return
+      ;;
+    --compare)
+      :
+      return
+      ;;
+    --lose)
+      :
+      return
+      ;;
+    --trace)
+      _dtrain_files -f
+      return
+      ;;
     --set)
-      compopt -o nospace 2> /dev/null; _dtrain_offer -S = -W "name seed model.loss data.format data.dir data.train.features data.train.labels data.test.features data.test.labels data.holdout data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm.features data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize.scale data.normalize.features data.normalize.target data.sharing data.partition.by data.shuffle train.epochs train.steps train.batch train.micro_batches train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate topology.kind topology.workers topology.external topology.servers topology.external_servers topology.threads sync.policy sync.rate sync.codec checkpoint.every checkpoint.keep faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers output.dir output.if_exists output.log_every assert"
+      compopt -o nospace 2> /dev/null; _dtrain_offer -S = -W "name seed model.loss data.format data.dir data.train.features data.train.labels data.test.features data.test.labels data.holdout data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm.features data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize.scale data.normalize.features data.normalize.target data.sharing data.partition.by data.shuffle train.epochs train.steps train.batch train.micro_batches train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate topology.kind topology.workers topology.external topology.servers topology.external_servers topology.threads sync.policy sync.staleness sync.eager sync.quorum sync.size sync.adapt sync.low sync.high sync.period sync.single_until sync.momentum sync.alpha sync.block_momentum sync.block_rate sync.nesterov sync.compensation sync.lambda sync.adaptive_lambda sync.rate sync.codec checkpoint.every checkpoint.keep faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers faults.inject.compute faults.inject.unit output.dir output.if_exists output.log_every output.trace assert"
       return
       ;;
     --color)
@@ -118,16 +157,18 @@ _dtrain() {
   esac
   if [[ $word == -* ]]; then
     case "$verb" in
-      run) _dtrain_offer -W "--out --resume --max-time --listen --token-file --insecure --set --json --quiet --verbose --color --help --version" ;;
-      resume) _dtrain_offer -W "--max-time --listen --token-file --insecure --json --quiet --verbose --color --help --version" ;;
+      run) _dtrain_offer -W "--out --resume --record --replay --max-time --listen --token-file --insecure --set --json --quiet --verbose --color --help --version" ;;
+      resume) _dtrain_offer -W "--record --max-time --listen --token-file --insecure --json --quiet --verbose --color --help --version" ;;
       worker) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
       server) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
       check) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       plan) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       bench) _dtrain_offer -W "--steps --set --json --quiet --verbose --color --help --version" ;;
+      simulate) _dtrain_offer -W "--workers --servers --steps --compute --latency --bandwidth --compare --lose --real --trace --set --json --quiet --verbose --color --help --version" ;;
       eval) _dtrain_offer -W "--data --labels --job --set --json --quiet --verbose --color --help --version" ;;
       predict) _dtrain_offer -W "--data --labels --job --probabilities --set --json --quiet --verbose --color --help --version" ;;
       inspect) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
+      verify) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
       compare) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
       report) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
       explain) _dtrain_offer -W "--json --quiet --verbose --color --help --version" ;;
@@ -144,15 +185,17 @@ _dtrain() {
     check) _dtrain_files -f ;;
     plan) _dtrain_files -f ;;
     bench) _dtrain_files -f ;;
+    simulate) _dtrain_files -f ;;
     eval) _dtrain_files -f ;;
     predict) _dtrain_files -f ;;
     inspect) _dtrain_files -f ;;
+    verify) _dtrain_offer -W "trace" ;;
     compare) _dtrain_files -d ;;
     report) _dtrain_files -d ;;
-    explain) _dtrain_offer -W "name seed model model.layers model.layers.dense model.layers.activation model.layers.slope model.layers.dropout model.layers.init model.layers.bias model.loss data data.format data.dir data.train data.train.features data.train.labels data.test data.test.features data.test.labels data.holdout data.csv data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm data.libsvm.features data.generate data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize data.normalize.scale data.normalize.features data.normalize.target data.sharing data.partition data.partition.by data.shuffle train train.epochs train.steps train.batch train.micro_batches train.optimizer train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate topology topology.kind topology.workers topology.external topology.servers topology.external_servers topology.threads sync sync.policy sync.rate sync.codec checkpoint checkpoint.every checkpoint.keep faults faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers output output.dir output.if_exists output.log_every assert" ;;
+    explain) _dtrain_offer -W "name seed model model.layers model.layers.dense model.layers.activation model.layers.slope model.layers.dropout model.layers.init model.layers.bias model.loss data data.format data.dir data.train data.train.features data.train.labels data.test data.test.features data.test.labels data.holdout data.csv data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm data.libsvm.features data.generate data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize data.normalize.scale data.normalize.features data.normalize.target data.sharing data.partition data.partition.by data.shuffle train train.epochs train.steps train.batch train.micro_batches train.optimizer train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate topology topology.kind topology.workers topology.external topology.servers topology.external_servers topology.threads sync sync.policy sync.staleness sync.eager sync.quorum sync.size sync.adapt sync.low sync.high sync.period sync.single_until sync.momentum sync.alpha sync.block_momentum sync.block_rate sync.nesterov sync.compensation sync.lambda sync.adaptive_lambda sync.rate sync.codec checkpoint checkpoint.every checkpoint.keep faults faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers faults.inject faults.inject.compute faults.inject.unit output output.dir output.if_exists output.log_every output.trace assert" ;;
     completions) _dtrain_offer -W "bash zsh fish" ;;
     man) _dtrain_offer -W "dtrain.1 dtrain-job.5" ;;
-    "") _dtrain_offer -W "run resume worker server check plan bench eval predict inspect compare report explain schema completions man" ;;
+    "") _dtrain_offer -W "run resume worker server check plan bench simulate eval predict inspect verify compare report explain schema completions man" ;;
   esac
 }
 

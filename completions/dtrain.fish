@@ -95,12 +95,44 @@ function __dtrain_assignments
         'topology.servers=' 'Processes that own slices of the weights; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
         'topology.external_servers=' 'How many of the servers will join from outside.' \
         'topology.threads=' 'Threads of each role; auto shares out the cores of the machine.' \
-        'sync.policy=' 'bsp: every step waits for all workers; asp: nobody waits.' \
-        'sync.policy=bsp' 'bsp: every step waits for all workers; asp: nobody waits.' \
-        'sync.policy=asp' 'bsp: every step waits for all workers; asp: nobody waits.' \
-        'sync.rate=' 'Under asp, whether a push is applied as it is or scaled by its share of the batch.' \
-        'sync.rate=full' 'Under asp, whether a push is applied as it is or scaled by its share of the batch.' \
-        'sync.rate=share' 'Under asp, whether a push is applied as it is or scaled by its share of the batch.' \
+        'sync.policy=' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=bsp' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=asp' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=ssp' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=quorum' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=subset' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=local' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=easgd' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=bmuf' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.policy=adaptive' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.staleness=' 'Under ssp, how far a worker may be ahead of the slowest.' \
+        'sync.eager=' 'Under ssp, whether all workers get fresh weights whenever the slowest moves on.' \
+        'sync.quorum=' 'Under quorum, how many pushes end a step; auto is all workers but one.' \
+        'sync.size=' 'Under subset, how many workers are drawn for a step; auto is half of them.' \
+        'sync.adapt=' 'Under adaptive, what is set while running: the staleness of ssp, by the measured waits, or the period of local, by the loss.' \
+        'sync.adapt=staleness' 'Under adaptive, what is set while running: the staleness of ssp, by the measured waits, or the period of local, by the loss.' \
+        'sync.adapt=period' 'Under adaptive, what is set while running: the staleness of ssp, by the measured waits, or the period of local, by the loss.' \
+        'sync.low=' 'Under adaptive, the least staleness or period.' \
+        'sync.high=' 'Under adaptive, the greatest staleness or period.' \
+        'sync.period=' 'Under local, easgd and bmuf, a worker\'s own steps between two exchanges; under adaptive, the first such period.' \
+        'sync.single_until=' 'Under local, the period is 1 until then (post-local).' \
+        'sync.momentum=' 'Under local and bmuf, what becomes of the workers\' optimizer moments when their weights are averaged: kept, set to zero, or averaged too.' \
+        'sync.momentum=keep' 'Under local and bmuf, what becomes of the workers\' optimizer moments when their weights are averaged: kept, set to zero, or averaged too.' \
+        'sync.momentum=reset' 'Under local and bmuf, what becomes of the workers\' optimizer moments when their weights are averaged: kept, set to zero, or averaged too.' \
+        'sync.momentum=average' 'Under local and bmuf, what becomes of the workers\' optimizer moments when their weights are averaged: kept, set to zero, or averaged too.' \
+        'sync.alpha=' 'Under easgd, the share of the way that worker and centre go towards each other; auto is 0.9 / workers.' \
+        'sync.block_momentum=' 'Under bmuf, the momentum of block updates; auto is 1 - 1 / workers.' \
+        'sync.block_rate=' 'Under bmuf, the share of a block\'s change that is taken.' \
+        'sync.nesterov=' 'Under bmuf, whether a block starts where the momentum leads.' \
+        'sync.compensation=' 'Under asp and ssp, what is done about old gradients: nothing; the learning rate divided by the staleness; or the gradient corrected by how far the weights have moved since they were pulled.' \
+        'sync.compensation=none' 'Under asp and ssp, what is done about old gradients: nothing; the learning rate divided by the staleness; or the gradient corrected by how far the weights have moved since they were pulled.' \
+        'sync.compensation=staleness' 'Under asp and ssp, what is done about old gradients: nothing; the learning rate divided by the staleness; or the gradient corrected by how far the weights have moved since they were pulled.' \
+        'sync.compensation=delay' 'Under asp and ssp, what is done about old gradients: nothing; the learning rate divided by the staleness; or the gradient corrected by how far the weights have moved since they were pulled.' \
+        'sync.lambda=' 'Strength of sync.compensation: delay.' \
+        'sync.adaptive_lambda=' 'Whether sync.lambda is divided by the root of each weight\'s mean squared gradient.' \
+        'sync.rate=' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
+        'sync.rate=full' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
+        'sync.rate=share' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
         'sync.codec=' 'How gradients are packed; none sends them as 32-bit floats.' \
         'sync.codec=none' 'How gradients are packed; none sends them as 32-bit floats.' \
         'checkpoint.every=' 'Length or time between checkpoints; 0 writes none on the way.' \
@@ -111,12 +143,15 @@ function __dtrain_assignments
         'faults.on_worker_loss=stop' 'Whether a run ends or goes on when a worker is lost.' \
         'faults.on_worker_loss=continue' 'Whether a run ends or goes on when a worker is lost.' \
         'faults.min_workers=' 'Fewest workers with which a run goes on.' \
+        'faults.inject.compute=' 'How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE.' \
+        'faults.inject.unit=' 'What one unit of faults.inject.compute is; ten times the time of a step or more.' \
         'output.dir=' 'Folder of the run folders; relative to the job file.' \
         'output.if_exists=' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
         'output.if_exists=new' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
         'output.if_exists=replace' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
         'output.if_exists=fail' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
         'output.log_every=' 'Steps between two lines of metrics.' \
+        'output.trace=' 'Whether trace.jsonl tells of every push, pull, release and application.' \
         'assert=' 'Comparisons that must hold at the end, such as test.accuracy >= 0.97; otherwise the exit code is 9.'
 end
 
@@ -199,8 +234,25 @@ function __dtrain_keys
         'topology.external_servers' 'How many of the servers will join from outside.' \
         'topology.threads' 'Threads of each role; auto shares out the cores of the machine.' \
         'sync' 'When workers wait for each other, and what they exchange.' \
-        'sync.policy' 'bsp: every step waits for all workers; asp: nobody waits.' \
-        'sync.rate' 'Under asp, whether a push is applied as it is or scaled by its share of the batch.' \
+        'sync.policy' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running.' \
+        'sync.staleness' 'Under ssp, how far a worker may be ahead of the slowest.' \
+        'sync.eager' 'Under ssp, whether all workers get fresh weights whenever the slowest moves on.' \
+        'sync.quorum' 'Under quorum, how many pushes end a step; auto is all workers but one.' \
+        'sync.size' 'Under subset, how many workers are drawn for a step; auto is half of them.' \
+        'sync.adapt' 'Under adaptive, what is set while running: the staleness of ssp, by the measured waits, or the period of local, by the loss.' \
+        'sync.low' 'Under adaptive, the least staleness or period.' \
+        'sync.high' 'Under adaptive, the greatest staleness or period.' \
+        'sync.period' 'Under local, easgd and bmuf, a worker\'s own steps between two exchanges; under adaptive, the first such period.' \
+        'sync.single_until' 'Under local, the period is 1 until then (post-local).' \
+        'sync.momentum' 'Under local and bmuf, what becomes of the workers\' optimizer moments when their weights are averaged: kept, set to zero, or averaged too.' \
+        'sync.alpha' 'Under easgd, the share of the way that worker and centre go towards each other; auto is 0.9 / workers.' \
+        'sync.block_momentum' 'Under bmuf, the momentum of block updates; auto is 1 - 1 / workers.' \
+        'sync.block_rate' 'Under bmuf, the share of a block\'s change that is taken.' \
+        'sync.nesterov' 'Under bmuf, whether a block starts where the momentum leads.' \
+        'sync.compensation' 'Under asp and ssp, what is done about old gradients: nothing; the learning rate divided by the staleness; or the gradient corrected by how far the weights have moved since they were pulled.' \
+        'sync.lambda' 'Strength of sync.compensation: delay.' \
+        'sync.adaptive_lambda' 'Whether sync.lambda is divided by the root of each weight\'s mean squared gradient.' \
+        'sync.rate' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
         'sync.codec' 'How gradients are packed; none sends them as 32-bit floats.' \
         'checkpoint' 'What is kept to resume from.' \
         'checkpoint.every' 'Length or time between checkpoints; 0 writes none on the way.' \
@@ -210,10 +262,14 @@ function __dtrain_keys
         'faults.join_within' 'Time until every role must have joined.' \
         'faults.on_worker_loss' 'Whether a run ends or goes on when a worker is lost.' \
         'faults.min_workers' 'Fewest workers with which a run goes on.' \
+        'faults.inject' 'Slowness made on purpose, to measure what a policy makes of it.' \
+        'faults.inject.compute' 'How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE.' \
+        'faults.inject.unit' 'What one unit of faults.inject.compute is; ten times the time of a step or more.' \
         'output' 'What is written where.' \
         'output.dir' 'Folder of the run folders; relative to the job file.' \
         'output.if_exists' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
         'output.log_every' 'Steps between two lines of metrics.' \
+        'output.trace' 'Whether trace.jsonl tells of every push, pull, release and application.' \
         'assert' 'Comparisons that must hold at the end, such as test.accuracy >= 0.97; otherwise the exit code is 9.'
 end
 
@@ -228,6 +284,8 @@ complete -c dtrain -l version -d 'show the version and exit'
 complete -c dtrain -n __fish_use_subcommand -a run -d 'train the network of a job file, here and now'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l out -x -a '(__fish_complete_directories)' -d 'folder of the run (default: output.dir and the job\'s name)'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l resume -d 'go on if the folder of --out holds a checkpoint; begin anew if not'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l record -d 'write down the order of all pushes and pulls, as output.trace does, for --replay and verify'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l replay -r -F -d 'a trace.jsonl of this very job: repeat its order of pushes and pulls, to the same weights'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l max-time -x -d 'save a checkpoint and exit with 75 after this time, such as "90 s" or "2 h"'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l listen -x -d 'where roles from outside may join: tcp://ADDRESS:PORT, with * for any free port'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
@@ -236,6 +294,7 @@ complete -c dtrain -n '__fish_seen_subcommand_from run' -l set -x -a '(__dtrain_
 complete -c dtrain -n '__fish_seen_subcommand_from run' -F
 
 complete -c dtrain -n __fish_use_subcommand -a resume -d 'go on with a run that was stopped'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -l record -d 'write down the order of all pushes and pulls, as output.trace does, for --replay and verify'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l max-time -x -d 'save a checkpoint and exit with 75 after this time, such as "90 s" or "2 h"'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l listen -x -d 'where roles from outside may join: tcp://ADDRESS:PORT, with * for any free port'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
@@ -269,6 +328,20 @@ complete -c dtrain -n '__fish_seen_subcommand_from bench' -l steps -x -d 'how ma
 complete -c dtrain -n '__fish_seen_subcommand_from bench' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
 complete -c dtrain -n '__fish_seen_subcommand_from bench' -F
 
+complete -c dtrain -n __fish_use_subcommand -a simulate -d 'see what sync policies would make of stragglers and slow links, in virtual time'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l workers -x -d 'how many workers (default: the job\'s)'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l servers -x -d 'how many servers, at most 1024 (default: the job\'s, or 1)'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l steps -x -d 'steps of every worker or, with --real, batches of all together (default: the job\'s, or 1000)'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l compute -x -d 'seconds that a step takes: constant:1, exponential:1, pareto:1,2.5, two_point:1,5,0.1, slow:1,3,0 or trace:FILE, a line for a step and a column for a rank, which both start again at the end (default: constant:1)'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l latency -x -d 'of every message, such as "1 ms" (default: 0)'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l bandwidth -x -d 'of every node\'s link, each way, such as "10 Gbit/s" (default: without end)'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l compare -x -d 'which, between commas: bsp, asp, ssp:3, ssp:3:eager, quorum:3, subset:2, local:10, easgd:10, bmuf:10, adaptive:0-10, adaptive:period:1-10, each at most once (default: the job\'s)'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l lose -x -d 'a worker is lost at a time, and comes back at another; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l real -d 'compute the job\'s own gradients too, and show the loss against virtual time'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l trace -r -F -d 'write down every push, pull, release and application of the one policy that is simulated'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from simulate' -F
+
 complete -c dtrain -n __fish_use_subcommand -a eval -d 'judge a trained model on data that has labels'
 complete -c dtrain -n '__fish_seen_subcommand_from eval' -l data -r -F -d 'rows to use instead of the run\'s test part'
 complete -c dtrain -n '__fish_seen_subcommand_from eval' -l labels -r -F -d 'the labels that go with --data, where they are a file of their own (IDX)'
@@ -286,6 +359,9 @@ complete -c dtrain -n '__fish_seen_subcommand_from predict' -F
 
 complete -c dtrain -n __fish_use_subcommand -a inspect -d 'look into a run folder, a checkpoint or a model file'
 complete -c dtrain -n '__fish_seen_subcommand_from inspect' -F
+
+complete -c dtrain -n __fish_use_subcommand -a verify -d 'check that a run kept its policy\'s promise'
+complete -c dtrain -n '__fish_seen_subcommand_from verify' -a 'trace'
 
 complete -c dtrain -n __fish_use_subcommand -a compare -d 'show two finished runs side by side'
 complete -c dtrain -n '__fish_seen_subcommand_from compare' -a '(__fish_complete_directories)'

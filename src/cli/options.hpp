@@ -16,10 +16,11 @@ struct Options {
   std::string verb;
 
   // Arguments.
-  std::string job;            ///< run, check, plan, bench: a job file
+  std::string job;            ///< run, check, plan, bench, simulate: a job file
   std::string run;            ///< resume, report: a run's folder
   std::string model;          ///< eval, predict: a run's folder or a model file
-  std::string path;           ///< inspect
+  std::string path;           ///< inspect, verify
+  std::string what;           ///< verify: what the file is
   std::string first, second;  ///< compare: two runs' folders
   std::string key;            ///< explain: a key, a section, or ""
   std::string shell;          ///< completions
@@ -38,7 +39,18 @@ struct Options {
   Seconds max_time{0};           ///< --max-time; 0: no limit
   Seconds join_within{60};       ///< --join-within
   std::int64_t steps = 0;        ///< --steps; 0: not given
+  std::int64_t workers = 0;      ///< --workers; 0: not given
+  std::int64_t servers = 0;      ///< --servers; 0: not given
+  std::string compute = "constant:1";
+  std::string latency;               ///< --latency, "" if not given
+  std::string bandwidth;             ///< --bandwidth, "" if not given
+  std::vector<std::string> compare;  ///< --compare, at most once
+  std::string trace;                 ///< --trace, "" if not given
+  std::string replay;                ///< --replay, "" if not given
+  std::vector<std::string> lose;     ///< --lose, in order
+  bool real = false;
   bool resume = false;
+  bool record = false;
   bool insecure = false;
   bool probabilities = false;
 

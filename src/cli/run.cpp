@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "cli/output.hpp"
+#include "cli/recording.hpp"
 #include "cli/verbs.hpp"
 #include "job/read.hpp"
 #include "report/summary.hpp"
@@ -27,6 +28,8 @@ role::RunRequest request_for(const Options& options, job::Job job, std::string t
   using Mode = report::Progress::Mode;
   request.progress = options.quiet ? Mode::none : ::isatty(STDERR_FILENO) ? Mode::live : Mode::plain;
   request.color = use_color(options, STDERR_FILENO);
+  if (options.record) request.job.output.trace = true;
+  if (!options.replay.empty()) request.recording = replay_in(request.job, options.replay);
   return request;
 }
 
@@ -88,6 +91,8 @@ int resume_folder(const Options& options, const std::string& folder) {
 int run(const Options& options) {
   if (options.resume && options.out.empty())
     fail(Kind::usage, "--resume goes on in the folder that --out names: give --out DIR");
+  if (options.resume && !options.replay.empty())
+    fail(Kind::usage, "--replay repeats a run from its beginning: it cannot go with --resume");
   if (options.resume && holds_a_run(options.out)) return resume_folder(options, options.out);
   std::string warnings;
   job::Job job = job::load_job(options.job, options.set, &warnings);

@@ -89,4 +89,10 @@ const KeyInfo* find_key(std::string_view path) {
   return key ? &keys()[static_cast<std::size_t>(key - table().data())] : nullptr;
 }
 
+std::string policy_name(PolicyName policy) {
+  Job job;
+  job.sync.policy = policy;
+  return find("sync.policy")->get(job, 0);
+}
+
 }  // namespace dtrain::job

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "job/job.hpp"
 
 namespace dtrain::job {
 
@@ -27,6 +28,9 @@ const std::vector<KeyInfo>& keys();
 
 /// The key, or nullptr.
 const KeyInfo* find_key(std::string_view path);
+
+/// What a job says to choose this policy: "bsp".
+std::string policy_name(PolicyName policy);
 
 /// JSON Schema (2020-12) of a job, for editors.
 Json schema();

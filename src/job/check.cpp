@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "job/key.hpp"
+#include "job/resolve.hpp"
 
 namespace dtrain::job {
 
@@ -12,6 +13,8 @@ Rules::Rules(const Job& whole, const Given& given, Findings& findings)
   set_defaults(defaults_);
   defaults_.model.layers.resize(1);
   set_layer_defaults(defaults_, 0);
+  resolved_ = defaults_;
+  resolved_.sync = resolve_sync(defaults_.sync, whole.topology.workers);
 }
 
 bool Rules::sound(Paths paths) const {
@@ -29,8 +32,9 @@ bool Rules::changed(const std::string& path) const {
   const Key* key = find(in_layer ? path.substr(0, open + 1) + path.substr(close) : path);
   if (!key || !key->get) return false;
   const auto layer = in_layer ? parse_integer(path.substr(open + 1, close - open - 1)).value_or(0) : 0;
-  Job now = copy_, then = defaults_;
-  return key->get(now, static_cast<std::size_t>(layer)) != key->get(then, 0);
+  Job now = copy_, then = defaults_, resolved = resolved_;
+  const std::string value = key->get(now, static_cast<std::size_t>(layer));
+  return value != key->get(then, 0) && value != key->get(resolved, 0);
 }
 
 void Rules::idle(const std::string& path, const std::string& why) {
@@ -47,7 +51,8 @@ void check_name(Rules& rules) {
   const std::string& name = rules.job.name;
   if (!rules.given("name") || !rules.sound({"name"})) return;
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
-    rules.error({"name"}, "name becomes the name of the run's folder: it may not be empty, . or .., nor have a /, got {}",
+    rules.error({"name"},
+                "name becomes the name of the run's folder: it may not be empty, . or .., nor have a /, got {}",
                 in_quotes(name));
 }
 
@@ -83,6 +88,7 @@ void check(const Job& job, const Given& given, Findings& findings) {
   check_data(rules);
   check_train(rules);
   check_cluster(rules);
+  check_sync(rules);
   check_assertions(rules);
 }
 

@@ -21,7 +21,8 @@ class Rules {
   /// True if none of these keys lacks a sound value; a rule on an unsound value would only repeat the complaint.
   bool sound(Paths paths) const;
   bool given(const std::string& path) const { return given_.spots.count(path) > 0; }
-  /// Given, and not the default. Only such a key is told to be idle, so that a job with every key written out reads.
+  /// Given, and neither the default nor what `auto` stands for. Only such a key is told to be idle, so that a job with
+  /// every key written out reads.
   bool changed(const std::string& path) const;
 
   template <class... Args>
@@ -40,6 +41,7 @@ class Rules {
  private:
   Spot spot(Paths paths) const;
   Job defaults_;
+  Job resolved_;  ///< the defaults, with what `auto` stands for
   Job copy_;
   const Given& given_;
   Findings& findings_;
@@ -49,7 +51,11 @@ void check_model(Rules& rules);
 void check_data(Rules& rules);
 void check_train(Rules& rules);
 void check_cluster(Rules& rules);
+void check_sync(Rules& rules);
 void check_assertions(Rules& rules);
+
+/// Whether the whole run is one process, without servers.
+bool is_alone(const Rules& rules);
 
 /// Whether the job names rows to test on.
 bool has_test_part(const Data& data);

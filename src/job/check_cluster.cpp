@@ -1,6 +1,7 @@
 /// Rules on training and on the processes that do it.
 
 #include "job/check.hpp"
+#include "job/distribution.hpp"
 
 namespace dtrain::job {
 namespace {
@@ -65,12 +66,6 @@ void check_servers(Rules& rules) {
   } else if (none && topology.external > 0) {
     rules.error({"topology.servers"}, "an external worker needs a server: set topology.servers to 1 or more, or auto");
   }
-  const bool outsiders = topology.external > 0 || topology.external_servers > 0;
-  const bool alone = none || (!topology.servers && topology.workers == 1 && !outsiders);
-  const bool asp = rules.job.sync.policy == PolicyName::asp;
-  if (asp && alone)
-    rules.error({"sync.policy"}, "asp needs a server: set topology.servers to 1 or more, or sync.policy to bsp");
-  if (!asp && rules.sound({"sync.policy"})) rules.idle("sync.rate", "under bsp a step is one mean over all workers");
 }
 
 void check_faults(Rules& rules) {
@@ -86,7 +81,28 @@ void check_faults(Rules& rules) {
     rules.idle("faults.min_workers", "faults.on_worker_loss is stop");
 }
 
+/// The rank that faults.inject makes slow is one of the run's.
+void check_injection(Rules& rules) {
+  const std::string& text = rules.job.faults.inject.compute;
+  if (!rules.sound({"faults.inject.compute"})) return;
+  if (text.empty()) return rules.idle("faults.inject.unit", "faults.inject.compute names no distribution");
+  const auto parsed = parse_distribution(text);
+  if (const auto* problem = std::get_if<std::string>(&parsed))
+    return rules.error({"faults.inject.compute"}, "faults.inject.compute must be {}", *problem);
+  const std::int64_t workers = rules.job.topology.workers;
+  const auto rank = std::get<Distribution>(parsed).slow_rank();
+  if (rank && *rank >= workers && rules.sound({"topology.workers"}))
+    rules.error({"faults.inject.compute"},
+                "faults.inject.compute names rank {}, but topology.workers is {}: ranks count from 0", *rank, workers);
+}
+
 }  // namespace
+
+bool is_alone(const Rules& rules) {
+  const Topology& topology = rules.job.topology;
+  const bool outsiders = topology.external > 0 || topology.external_servers > 0;
+  return topology.servers == 0 || (!topology.servers && topology.workers == 1 && !outsiders);
+}
 
 void check_train(Rules& rules) {
   check_optimizer(rules);
@@ -99,6 +115,7 @@ void check_train(Rules& rules) {
 void check_cluster(Rules& rules) {
   check_servers(rules);
   check_faults(rules);
+  check_injection(rules);
 }
 
 }  // namespace dtrain::job

@@ -150,13 +150,33 @@ struct Topology {
   bool operator==(const Topology&) const = default;
 };
 
-enum class PolicyName { bsp, asp };
+enum class PolicyName { bsp, asp, ssp, quorum, subset, local, easgd, bmuf, adaptive };
 enum class Rate { full, share };
+enum class Compensation { none, staleness, delay };
+enum class AverageMomentum { keep, reset, average };
+enum class Adapts { staleness, period };
 enum class Codec { none };
 
+/// Absent numbers (`auto`) follow from the number of workers; make_plan() fills them in.
 struct Sync {
   PolicyName policy = PolicyName::bsp;
-  Rate rate = Rate::full;  ///< asp: a push applied as it is, or scaled by its share of the batch
+  std::int64_t staleness = 3;           ///< ssp: clocks that a rank may be ahead of the slowest
+  bool eager = false;                   ///< ssp: fresh weights for all whenever the slowest moves on
+  std::optional<std::int64_t> quorum;   ///< quorum: pushes that end a step; auto: workers - 1, at least 1
+  std::optional<std::int64_t> size;     ///< subset: ranks drawn for a step; auto: half of the workers, at least 1
+  std::int64_t period = 10;             ///< local, bmuf, easgd: own steps between two exchanges; adaptive: the first
+  Length single_until{0, Unit::epoch};  ///< local: a period of 1 until then (post-local)
+  AverageMomentum momentum = AverageMomentum::keep;  ///< local, bmuf: the optimizers' moments when weights are averaged
+  std::optional<double> alpha;                       ///< easgd: elastic rate; auto: 0.9 / workers
+  std::optional<double> block_momentum;              ///< bmuf; auto: 1 - 1 / workers
+  double block_rate = 1;                             ///< bmuf
+  bool nesterov = true;                              ///< bmuf: the next block starts ahead, where momentum leads
+  Adapts adapt = Adapts::staleness;                  ///< adaptive: what is set while running
+  std::int64_t low = 0, high = 10;                   ///< adaptive: its bounds
+  Compensation compensation = Compensation::none;    ///< asp, ssp
+  double lambda = 0.04;                              ///< compensation: delay
+  bool adaptive_lambda = false;                      ///< compensation: delay, by a running mean of squares
+  Rate rate = Rate::full;  ///< asp, ssp: a push applied as it is, or scaled by its share of the batch
   Codec codec = Codec::none;
   bool operator==(const Sync&) const = default;
 };
@@ -169,11 +189,19 @@ struct Checkpoint {
 
 enum class OnWorkerLoss { stop, keep_going };
 
+/// Faults made on purpose. `unit` times a draw of `compute` is what a step of a rank takes at least.
+struct Inject {
+  std::string compute;  ///< a distribution as in job/distribution.hpp; "": none
+  double unit = 0.1;    ///< seconds
+  bool operator==(const Inject&) const = default;
+};
+
 struct Faults {
   double stalled_after = 10;  ///< seconds without a beat
   double join_within = 60;    ///< seconds until every role must have joined
   OnWorkerLoss on_worker_loss = OnWorkerLoss::stop;
   std::int64_t min_workers = 1;
+  Inject inject;
   bool operator==(const Faults&) const = default;
 };
 
@@ -183,6 +211,7 @@ struct Output {
   std::string dir;  ///< absolute once read; default "runs" beside the job file
   IfExists if_exists = IfExists::make_new;
   std::int64_t log_every = 50;  ///< steps between `step` events
+  bool trace = false;           ///< trace.jsonl: every push, pull, release and application
   bool operator==(const Output&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "job/distribution.hpp"
 #include "job/findings.hpp"
 
 namespace dtrain::job {
@@ -202,6 +203,39 @@ Key number_key(std::string path, Access<double> field, Bounds bounds, std::strin
     field(job, layer) = *value;
   };
   key.get = [=](Job& job, std::size_t layer) { return shortest(field(job, layer)); };
+  return key;
+}
+
+Key auto_number_key(std::string path, Access<std::optional<double>> field, Bounds bounds, std::string help) {
+  Key key = numeric(make_key(Shape::auto_number, "number or auto", std::move(path), "auto", std::move(help)), bounds);
+  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
+    const std::string* text = text_of(node, "a number or auto", complain);
+    if (!text) return;
+    if (*text == "auto") return void(field(job, layer) = std::nullopt);
+    const auto value = parse_number(*text);
+    const std::string problem =
+        value ? out_of(bounds, *value, *text) : fmt::format("must be a number or auto, got {}", in_quotes(*text));
+    if (!problem.empty()) return complain(node, problem);
+    field(job, layer) = *value;
+  };
+  key.get = [=](Job& job, std::size_t layer) {
+    const auto& value = field(job, layer);
+    return value ? shortest(*value) : std::string("auto");
+  };
+  return key;
+}
+
+Key distribution_key(std::string path, Access<std::string> field, std::string help) {
+  Key key = make_key(Shape::distribution, "distribution", std::move(path), "", std::move(help));
+  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
+    const auto text = safe_text(node, "a distribution", complain);
+    if (!text) return;
+    if (!text->empty() && trace_file(*text).empty())
+      if (const auto parsed = parse_distribution(*text); std::holds_alternative<std::string>(parsed))
+        return complain(node, "must be " + std::get<std::string>(parsed));
+    field(job, layer) = *text;
+  };
+  key.get = [=](Job& job, std::size_t layer) { return to_yaml(field(job, layer)); };
   return key;
 }
 

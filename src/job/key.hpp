@@ -27,6 +27,8 @@ enum class Shape {
   integer,
   auto_integer,
   number,
+  auto_number,
+  distribution,
   length,
   time
 };
@@ -41,6 +43,9 @@ struct Bounds {
 inline Bounds above(double low) { return {.low = low, .low_open = true}; }
 inline Bounds at_least(double low) { return {.low = low}; }
 inline Bounds between(double low, double high) { return {.low = low, .high = high}; }
+inline Bounds strictly_between(double low, double high) {
+  return {.low = low, .high = high, .low_open = true, .high_open = true};
+}
 inline Bounds from_to_below(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
 
 /// "> 0", ">= 0", "[0, 1)", "".
@@ -96,6 +101,7 @@ void add_model_keys(Keys& keys);
 void add_data_keys(Keys& keys);
 void add_train_keys(Keys& keys);
 void add_cluster_keys(Keys& keys);
+void add_sync_keys(Keys& keys);  ///< called by add_cluster_keys() in its place
 
 // Builders, one for each shape.
 Key map_key(std::string path, std::string help);
@@ -108,6 +114,9 @@ Key integer_key(std::string path, Access<std::int64_t> field, Bounds bounds, std
 Key seed_key(std::string path, Access<std::uint64_t> field, std::string default_text, std::string help);
 Key auto_integer_key(std::string path, Access<std::optional<std::int64_t>> field, Bounds bounds, std::string help);
 Key number_key(std::string path, Access<double> field, Bounds bounds, std::string default_text, std::string help);
+Key auto_number_key(std::string path, Access<std::optional<double>> field, Bounds bounds, std::string help);
+/// Empty by default; otherwise what parse_distribution() takes. A trace's file is read later, when its folder is known.
+Key distribution_key(std::string path, Access<std::string> field, std::string help);
 Key length_key(std::string path, Access<Length> field, bool time_too, std::string default_text, std::string help);
 Key time_key(std::string path, Access<double> field, std::string default_text, std::string help);
 Key assertion_list_key(std::string path, Access<std::vector<Assertion>> field, std::string help);

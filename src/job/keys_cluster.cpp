@@ -22,18 +22,6 @@ void add_topology_keys(Keys& keys) {
                                   "Threads of each role; auto shares out the cores of the machine."));
 }
 
-void add_sync_keys(Keys& keys) {
-  keys.push_back(map_key("sync", "When workers wait for each other, and what they exchange."));
-  keys.push_back(choice_key<PolicyName>("sync.policy", JOB_FIELD(sync.policy),
-                                        {{"bsp", PolicyName::bsp}, {"asp", PolicyName::asp}}, "bsp",
-                                        "bsp: every step waits for all workers; asp: nobody waits."));
-  keys.push_back(
-      choice_key<Rate>("sync.rate", JOB_FIELD(sync.rate), {{"full", Rate::full}, {"share", Rate::share}}, "full",
-                       "Under asp, whether a push is applied as it is or scaled by its share of the batch."));
-  keys.push_back(choice_key<Codec>("sync.codec", JOB_FIELD(sync.codec), {{"none", Codec::none}}, "none",
-                                   "How gradients are packed; none sends them as 32-bit floats."));
-}
-
 void add_safety_keys(Keys& keys) {
   keys.push_back(map_key("checkpoint", "What is kept to resume from."));
   keys.push_back(length_key("checkpoint.every", JOB_FIELD(checkpoint.every), true, "1 epoch",
@@ -50,6 +38,13 @@ void add_safety_keys(Keys& keys) {
                                           "stop", "Whether a run ends or goes on when a worker is lost."));
   keys.push_back(integer_key("faults.min_workers", JOB_FIELD(faults.min_workers), between(1, 10000), "1",
                              "Fewest workers with which a run goes on."));
+  keys.push_back(map_key("faults.inject", "Slowness made on purpose, to measure what a policy makes of it."));
+  keys.push_back(distribution_key(
+      "faults.inject.compute", JOB_FIELD(faults.inject.compute),
+      "How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), "
+      "two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE."));
+  keys.push_back(time_key("faults.inject.unit", JOB_FIELD(faults.inject.unit), "100 ms",
+                          "What one unit of faults.inject.compute is; ten times the time of a step or more."));
 }
 
 }  // namespace
@@ -68,6 +63,8 @@ void add_cluster_keys(Keys& keys) {
   keys.push_back(in_unit(integer_key("output.log_every", JOB_FIELD(output.log_every), between(1, 1e9), "50",
                                      "Steps between two lines of metrics."),
                          "steps"));
+  keys.push_back(boolean_key("output.trace", JOB_FIELD(output.trace), "false",
+                             "Whether trace.jsonl tells of every push, pull, release and application."));
   keys.push_back(assertion_list_key("assert", JOB_FIELD(assertions),
                                     "Comparisons that must hold at the end, such as test.accuracy >= 0.97; otherwise "
                                     "the exit code is 9."));

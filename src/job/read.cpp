@@ -5,6 +5,7 @@
 
 #include "base/file.hpp"
 #include "job/bind.hpp"
+#include "job/distribution.hpp"
 #include "job/findings.hpp"
 #include "job/tree.hpp"
 
@@ -25,11 +26,12 @@ std::string absolute_from(const fs::path& folder, const std::string& path) {
   return whole.string();
 }
 
-void resolve(Job& job, const std::string& file) {
-  if (job.name.empty()) job.name = name_from(file);
+void resolve_paths(Job& job, const std::string& file) {
   const fs::path folder = fs::absolute(file).parent_path();
   job.data.dir = absolute_from(folder, job.data.dir);
   job.output.dir = absolute_from(folder, job.output.dir);
+  std::string& compute = job.faults.inject.compute;
+  if (const std::string trace = trace_file(compute); !trace.empty()) compute = "trace:" + absolute_from(folder, trace);
 }
 
 }  // namespace
@@ -50,8 +52,9 @@ ReadResult read_job(std::string text, const std::string& file, const std::vector
     for (const Override& override_text : overrides) apply_override(override_text, ++k, *root, findings);
     Given given;
     bind(*root, result.job, given, findings);
+    resolve_paths(result.job, file);
     check(result.job, given, findings);
-    resolve(result.job, file);
+    if (result.job.name.empty()) result.job.name = name_from(file);
   }
   result.diagnostics = findings.take();
   return result;

@@ -50,12 +50,14 @@ Json shape_schema(const Key& key) {
     case Shape::list_of_maps: return {{"type", "array"}, {"minItems", 1}, {"items", open_map()}};
     case Shape::list_of_text: return {{"type", "array"}, {"items", {{"type", Json::array({"string", "number"})}}}};
     case Shape::text: return {{"type", Json::array({"string", "number"})}};
-    case Shape::path: return {{"type", "string"}};
+    case Shape::path:
+    case Shape::distribution: return {{"type", "string"}};
     case Shape::choice: return {{"enum", key.info.choices}};
     case Shape::boolean: return {{"type", "boolean"}};
     case Shape::integer: return integer_schema(key.bounds);
     case Shape::auto_integer: return any_of({{"const", "auto"}}, integer_schema(key.bounds));
     case Shape::number: return number_schema(key);
+    case Shape::auto_number: return any_of({{"const", "auto"}}, number_schema(key));
     case Shape::length:
     case Shape::time: return length_schema(key);
   }

@@ -1,15 +1,15 @@
 /// The plan as numbers for programs and as a table for people.
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
 #include "base/text.hpp"
 #include "data/division.hpp"
-#include "model/network.hpp"
-#include "optim/optimizer.hpp"
-#include "optim/schedule.hpp"
+#include "job/catalogue.hpp"
 #include "plan/plan.hpp"
+#include "sync/policy.hpp"
 
 namespace dtrain::plan {
 namespace {
@@ -37,47 +37,82 @@ std::string layer_words(const model::Layout& layout, const Slice& slice) {
   return words;
 }
 
-std::string policy_name(const job::Job& job) { return job.sync.policy == job::PolicyName::bsp ? "bsp" : "asp"; }
+double rows_of_a_fold(const Plan& plan) {
+  const auto workers = double(plan.workers), batch = double(plan.job.train.batch);
+  if (plan.job.sync.policy == job::PolicyName::quorum) return batch * double(*plan.job.sync.quorum) / workers;
+  if (plan.job.sync.policy == job::PolicyName::subset) return batch * double(*plan.job.sync.size) / workers;
+  return batch;
+}
 
-std::string render_rates(const Plan& plan) {
+std::string steps_words(const Plan& plan) {
+  if (plan.job.sync.policy == job::PolicyName::subset)
+    return fmt::format("{} in all, {} rows each from {} of {} workers", with_commas(plan.total_steps),
+                       with_commas(std::llround(rows_of_a_fold(plan))), *plan.job.sync.size, plan.workers);
+  if (plan.job.sync.policy == job::PolicyName::quorum && *plan.job.sync.quorum < plan.workers)
+    return fmt::format("about {} in all, {} rows each from the first {} of {} workers",
+                       with_commas(std::llround(std::ceil(double(plan.total_rows) / rows_of_a_fold(plan)))),
+                       with_commas(std::llround(rows_of_a_fold(plan))), *plan.job.sync.quorum, plan.workers);
+  return fmt::format("{} an epoch, {} in all, {} rows each", with_commas(plan.steps_per_epoch),
+                     with_commas(plan.total_steps), with_commas(plan.job.train.batch));
+}
+
+std::string step_words(const Plan& plan) {
   const double rate = plan.job.train.optimizer.learning_rate;
-  const double per_row = rate / double(plan.job.train.batch);
-  if (plan.job.sync.policy == job::PolicyName::bsp || plan.job.sync.rate == job::Rate::share)
-    return fmt::format("learning rate {} per step, {:.3g} per row", shortest(rate), per_row);
-  return fmt::format("learning rate {} per push, {:.3g} per row (bsp would have {:.3g}; sync.rate: share scales it so)",
-                     shortest(rate), per_row * plan.workers, per_row);
+  return fmt::format("learning rate {} per step, {:.3g} per row", shortest(rate), rate / rows_of_a_fold(plan));
+}
+
+std::string push_words(const Plan& plan) {
+  const job::Sync& sync = plan.job.sync;
+  const double rate = plan.job.train.optimizer.learning_rate, per_row = rate / double(plan.job.train.batch);
+  std::string words = step_words(plan);
+  if (sync.rate == job::Rate::full)
+    words =
+        fmt::format("learning rate {} per push, {:.3g} per row (bsp would have {:.3g}; sync.rate: share scales it so)",
+                    shortest(rate), per_row * plan.workers, per_row);
+  if (sync.compensation == job::Compensation::staleness) words += ", divided by the staleness";
+  if (sync.compensation == job::Compensation::delay)
+    words += fmt::format(", gradients corrected for their delay by {}", shortest(sync.lambda));
+  return words;
+}
+
+std::string exchange_words(const Plan& plan) {
+  const job::Sync& sync = plan.job.sync;
+  const Index single = single_until_steps(plan);
+  std::string words = single == 0
+                          ? fmt::format("every {}", plan.period())
+                          : fmt::format("at each of the first {}, then every {}", with_commas(single), plan.period());
+  if (sync.policy == job::PolicyName::easgd) return fmt::format("elastic pull by {:.3g} {}", *sync.alpha, words);
+  words = (plan.averages_moments() ? "weights and moments averaged " : "weights averaged ") + words;
+  if (sync.policy == job::PolicyName::adaptive) words += fmt::format(" at first, {} to {} later", sync.low, sync.high);
+  if (sync.policy == job::PolicyName::bmuf)
+    words += fmt::format(", block momentum {:.3g}{}", *sync.block_momentum, sync.nesterov ? " (nesterov)" : "");
+  return words;
+}
+
+std::string own_step_words(const Plan& plan) {
+  const Index rows = (plan.job.train.batch + plan.workers - 1) / plan.workers;
+  return fmt::format("learning rate {} per own step of {} rows; {}", shortest(plan.job.train.optimizer.learning_rate),
+                     rows, exchange_words(plan));
+}
+
+std::string sync_words(const Plan& plan) {
+  const sync::Traits traits = sync::traits(plan.job.sync);
+  return fmt::format("{}; {}", sync::spec(plan.job.sync),
+                     traits.weights ? own_step_words(plan)
+                     : traits.gated ? step_words(plan)
+                                    : push_words(plan));
+}
+
+std::string wire_words(const Plan& plan) {
+  const double push = plan.push_bytes(), pull = plan.pull_bytes();
+  std::string words = human_bytes(push + pull) + " a worker and step, ";
+  words += push == pull ? "half of it each way" : fmt::format("{} of it to the servers", human_bytes(push));
+  if (plan.job.sync.policy == job::PolicyName::ssp && plan.job.sync.eager)
+    words += ", and fresh weights whenever the slowest moves on";
+  return words;
 }
 
 }  // namespace
-
-double Plan::flops_per_row() const {
-  double flops = 0;
-  for (const model::Tensor& tensor : layout.tensors)
-    if (!tensor.is_bias) flops += (tensor.layer == 0 ? 4.0 : 6.0) * double(tensor.count());
-  return flops;
-}
-
-int Plan::moments() const { return optim::state_count(job.train.optimizer.type); }
-
-double learning_rate(const Plan& plan, Index applied_rows) {
-  return optim::learning_rate(plan.job.train.schedule, plan.job.train.optimizer.learning_rate,
-                              {applied_rows, plan.facts.train_rows, plan.job.train.batch, plan.total_rows});
-}
-
-Memory server_memory(const Plan& plan, int rank) {
-  const Slice& slice = plan.slices[static_cast<std::size_t>(rank)];
-  const auto bytes = static_cast<std::size_t>(4 * (slice.end - slice.begin));
-  const auto arenas = static_cast<std::size_t>(1 + plan.moments());
-  const std::size_t versions = plan.undo_possible() ? 3 : 2;
-  return {bytes * arenas * versions, bytes * static_cast<std::size_t>(plan.workers) * (plan.undo_possible() ? 2 : 1)};
-}
-
-Memory worker_memory(const Plan& plan) {
-  const auto bytes = static_cast<std::size_t>(plan.step_bytes());
-  const Index rows = plan.worker_rows();
-  const model::Network<float> network(plan.job.model, plan.width, rows, 1);
-  return {2 * bytes, network.bytes() + static_cast<std::size_t>(4 * rows * (plan.width + 1))};
-}
 
 Json to_json(const Plan& plan) {
   Json out;
@@ -85,7 +120,8 @@ Json to_json(const Plan& plan) {
   out["workers"] = plan.workers;
   out["servers"] = plan.servers;
   out["threads"] = plan.threads;
-  out["policy"] = policy_name(plan.job);
+  out["policy"] = job::policy_name(plan.job.sync.policy);
+  out["policy_spec"] = sync::spec(plan.job.sync);
   out["train_rows"] = plan.facts.train_rows;
   out["test_rows"] = plan.facts.test_rows;
   out["width"] = plan.width;
@@ -94,7 +130,7 @@ Json to_json(const Plan& plan) {
   out["steps"] = plan.total_steps;
   out["rows"] = plan.total_rows;
   out["flops_per_row"] = plan.flops_per_row();
-  out["bytes_per_worker_step"] = plan.servers == 0 ? 0 : 2 * plan.step_bytes();
+  out["bytes_per_worker_step"] = plan.bytes_per_worker_step();
   out["roles"] = Json::array();
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = plan.slices[static_cast<std::size_t>(m)];
@@ -129,14 +165,11 @@ std::string render(const Plan& plan) {
                             human_bytes(double(plan.step_bytes())), plan.flops_per_row() / 1e6));
   line("data", fmt::format("{} training rows, {} test rows, {} features", with_commas(plan.facts.train_rows),
                            with_commas(plan.facts.test_rows), with_commas(plan.width)));
-  line("steps", fmt::format("{} an epoch, {} in all, {} rows each", with_commas(plan.steps_per_epoch),
-                            with_commas(plan.total_steps), with_commas(plan.job.train.batch)));
-  line("sync", fmt::format("{}; {}", policy_name(plan.job), render_rates(plan)));
+  line("steps", steps_words(plan));
+  line("sync", sync_words(plan));
   line("host", fmt::format("{}: {} cores, {} of memory; {} thread{} a role", plan.host.name, plan.host.cores,
                            human_bytes(double(plan.host.memory)), plan.threads, plan.threads == 1 ? "" : "s"));
-  if (plan.servers > 0)
-    line("wire",
-         fmt::format("{} a worker and step, half of it each way", human_bytes(2.0 * double(plan.step_bytes()))));
+  if (plan.servers > 0) line("wire", wire_words(plan));
   out += "\n";
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = plan.slices[static_cast<std::size_t>(m)];

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/format.h>
 
 #include "data/division.hpp"
+#include "job/resolve.hpp"
 #include "math/fold.hpp"
 #include "optim/optimizer.hpp"
+#include "sync/policy.hpp"
 
 namespace dtrain::plan {
 namespace {
@@ -77,6 +80,38 @@ int decide_threads(const Plan& plan) {
   return static_cast<int>(plan.job.topology.threads.value_or(fallback));
 }
 
+std::vector<int> all_ranks(int workers) {
+  std::vector<int> ranks(static_cast<std::size_t>(workers));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  return ranks;
+}
+
+/// Walks the steps and the ranks drawn for each until `rows` are applied.
+std::vector<Index> rows_under_subset(const Plan& plan, data::Division& division, Index rows) {
+  const std::vector<int> everyone = all_ranks(plan.workers);
+  std::vector<Index> before{0};
+  while (before.back() < rows) {
+    const Index step = std::ssize(before) - 1;
+    Index applied = 0;
+    for (const int rank :
+         sync::subset_of(plan.job.seed, static_cast<sync::Clock>(step), *plan.job.sync.size, everyone, everyone.size()))
+      applied += division.count(step, rank);
+    before.push_back(before.back() + applied);
+  }
+  return before;
+}
+
+void count_steps(Plan& plan) {
+  data::Division division(plan.job, plan.facts.train_rows, all_ranks(plan.workers));
+  plan.steps_per_epoch = division.steps_per_epoch();
+  plan.total_steps = division.total_steps();
+  plan.total_rows = division.total_rows();
+  if (plan.job.sync.policy != job::PolicyName::subset) return;
+  plan.rows_before = rows_under_subset(plan, division, plan.total_rows);
+  plan.total_steps = std::ssize(plan.rows_before) - 1;
+  plan.total_rows = plan.rows_before.back();
+}
+
 }  // namespace
 
 Index Plan::worker_rows() const {
@@ -87,13 +122,26 @@ Index Plan::worker_rows() const {
 }
 
 Index Plan::rows_of_steps(Index steps) const {
+  if (!rows_before.empty()) return rows_before[static_cast<std::size_t>(std::min(steps, total_steps))];
   return steps / steps_per_epoch * facts.train_rows +
          std::min(facts.train_rows, steps % steps_per_epoch * job.train.batch);
 }
 
 bool Plan::undo_possible() const {
-  return servers > 1 && job.faults.on_worker_loss == job::OnWorkerLoss::keep_going &&
-         job.sync.policy == job::PolicyName::bsp;
+  const bool takes_back = job.sync.policy == job::PolicyName::bsp || job.sync.policy == job::PolicyName::subset;
+  return servers > 1 && job.faults.on_worker_loss == job::OnWorkerLoss::keep_going && takes_back;
+}
+
+Index single_until_steps(const Plan& plan) {
+  constexpr double rounding = 1e-9;  // a third of an epoch of 30 steps is 10 of them
+  const job::Length& until = plan.job.sync.single_until;
+  if (plan.job.sync.policy != job::PolicyName::local) return 0;
+  const double steps = until.unit == job::Unit::epoch ? until.value * double(plan.steps_per_epoch) : until.value;
+  return static_cast<Index>(std::min(std::ceil(steps - rounding), double(plan.total_steps)));
+}
+
+std::uint64_t last_clock(const Plan& plan) {
+  return sync::traits(plan.job.sync).folds_some ? 0 : static_cast<std::uint64_t>(plan.total_steps);
 }
 
 Index steps_of(const Plan& plan, Index applied_rows) {
@@ -113,6 +161,7 @@ bool due(const Plan& plan, const job::Length& every, Index before, Index after) 
 Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width) {
   Plan plan;
   plan.job = job;
+  plan.job.sync = job::resolve_sync(job.sync, job.topology.workers);
   plan.host = host;
   plan.facts = facts;
   plan.width = width;
@@ -123,13 +172,11 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   plan.threads = decide_threads(plan);
   plan.slices = make_slices(plan.layout, std::max(1, plan.servers));
 
-  std::vector<int> everyone(static_cast<std::size_t>(plan.workers));
-  for (int rank = 0; rank < plan.workers; ++rank) everyone[static_cast<std::size_t>(rank)] = rank;
-  const data::Division division(job, facts.train_rows, everyone);
-  plan.steps_per_epoch = division.steps_per_epoch();
-  plan.total_steps = division.total_steps();
-  plan.total_rows = division.total_rows();
-
+  count_steps(plan);
+  if (sync::traits(plan.job.sync).weights && plan.period() > plan.total_steps)
+    plan.warnings.push_back(
+        fmt::format("sync.period is {}, but the run has only {} step{}: the workers' weights meet once, at the end",
+                    plan.period(), plan.total_steps, plan.total_steps == 1 ? "" : "s"));
   plan.job.topology.servers = plan.servers;
   plan.job.topology.threads = plan.threads;
   if (job.train.batch > facts.train_rows)

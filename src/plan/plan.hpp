@@ -35,7 +35,7 @@ struct Slice {
 };
 
 struct Plan {
-  job::Job job;  ///< resolved: servers and threads decided
+  job::Job job;  ///< resolved: servers, threads and the policy's numbers decided
   Host host;     ///< where the local roles run
   data::Facts facts;
   Index width = 0;  ///< features of a row
@@ -45,23 +45,43 @@ struct Plan {
   int servers = 0;
   int threads = 1;  ///< per role
   Index steps_per_epoch = 0;
+  /// Clocks of a worker in the whole run. Under subset, whose steps fold the parts of a few ranks only, as many as it
+  /// takes until the applied rows are those of train.epochs and train.steps.
   Index total_steps = 0;
-  Index total_rows = 0;  ///< that the run applies
+  Index total_rows = 0;            ///< that the run applies; under subset up to a step more than it was asked for
+  std::vector<Index> rows_before;  ///< subset only: rows that steps 0..t-1 apply, for t up to and with total_steps
   std::vector<std::string> warnings;
 
-  /// Bytes that a worker sends (or receives) per step: 4n.
+  /// Bytes of one arena: 4n.
   Index step_bytes() const { return 4 * layout.total; }
+  /// Payload that a worker sends, and receives, per step in the mean over a run in which all take part.
+  double push_bytes() const;
+  double pull_bytes() const;
+  /// Both, as a whole number; 0 without servers.
+  Index bytes_per_worker_step() const;
   /// Rows that the first `steps` steps of the run apply.
   Index rows_of_steps(Index steps) const;
   /// The most rows that a worker can have in one step: all of them where a loss may leave it alone, or under `shard`,
   /// whose shares are uneven.
   Index worker_rows() const;
-  /// A lost worker may make a server take its last step back (two or more servers, faults.on_worker_loss: continue).
+  /// A lost worker may make a server take its last step back (two or more servers, faults.on_worker_loss: continue, and
+  /// a policy that takes back: bsp, subset).
   bool undo_possible() const;
   /// Floating-point operations of a row forward and backward; the first layer needs no input gradient.
   double flops_per_row() const;
-  /// Optimizer moments per weight.
+  /// Optimizer moments per weight, wherever they are kept.
   int moments() const;
+  /// Steps from one exchange to the next, at first where that is set while running: 1 where gradients travel.
+  Index period() const;
+  /// Whether the moments are averaged with the weights and travel behind them.
+  bool averages_moments() const;
+  /// What a server holds beside the weights, in this order: where owners step, the optimizer's moments, and otherwise
+  /// the averaged ones if there are such; then sync::extra_arenas().
+  int server_arenas() const;
+  /// What a worker's own state has beside its weights: its moments, under policies whose workers step.
+  int worker_arenas() const;
+  /// What one exchange carries each way: a gradient or weights, and the moments if they are averaged.
+  int exchanged_arenas() const;
 };
 
 /// Bytes that a role of this kind will hold, as far as the plan decides them.
@@ -73,14 +93,20 @@ struct Memory {
 Memory server_memory(const Plan& plan, int rank);
 Memory worker_memory(const Plan& plan);
 
+/// sync.single_until in steps, rounded up; at most all of them. 0 unless the policy is local.
+Index single_until_steps(const Plan& plan);
+
+/// Where the clocks of the run end, for sync::Setup; 0: that is found while running (quorum, subset).
+std::uint64_t last_clock(const Plan& plan);
+
 /// The learning rate at a point of the run.
 double learning_rate(const Plan& plan, Index applied_rows);
 
-/// Steps (global batches) that so many applied rows make, counted down.
+/// Global batches that so many applied rows make, counted down: steps, except under subset.
 Index steps_of(const Plan& plan, Index applied_rows);
 
-/// Whether something that happens every `every` falls due when the applied rows grow from `before` to `after`. A length of time
-/// never does: it is not the plan's to measure.
+/// Whether something that happens every `every` falls due when the applied rows grow from `before` to `after`. A length
+/// of time never does: it is not the plan's to measure.
 bool due(const Plan& plan, const job::Length& every, Index before, Index after);
 
 Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width);

@@ -120,7 +120,7 @@ fs::path RunFolder::log(const std::string& role, int rank) const {
   return path_ / "logs" / fmt::format("{}-{}.log", role, rank);
 }
 
-MetricsFile::MetricsFile(const fs::path& file) : path_(file) {
+LinesFile::LinesFile(const fs::path& file) : path_(file) {
   const bool broken = ends_within_line(file);
   file_.reset(std::fopen(file.c_str(), "ae"));
   if (!file_) throw Error(Kind::environment, with_errno("cannot open " + file.string(), errno));
@@ -132,10 +132,10 @@ MetricsFile::MetricsFile(const fs::path& file) : path_(file) {
 void MetricsFile::write(const Json& event) {
   Json line = event;
   if (!line.contains("time")) line["time"] = utc_now();
-  put(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  file_.put(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-void MetricsFile::put(const std::string& text) {
+void LinesFile::put(const std::string& text) {
   errno = 0;
   if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
     throw Error(Kind::environment, with_errno("cannot write " + path_.string(), errno));

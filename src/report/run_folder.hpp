@@ -29,22 +29,31 @@ class RunFolder {
   std::filesystem::path path_;
 };
 
-/// metrics.jsonl: one object a line, each with `event` and `time`; appended line by line, unbuffered. A line that a
-/// crash left unfinished is ended first, so that it spoils no other.
-class MetricsFile {
+/// A file of lines, appended unbuffered. A line that a crash left unfinished is ended first, so that it spoils no
+/// other.
+class LinesFile {
  public:
-  explicit MetricsFile(const std::filesystem::path& file);
-  /// `event`: an object; `time` is added (UTC) if it has none. Throws Error(Kind::environment) if the line cannot be
-  /// written (a full disk).
-  void write(const Json& event);
+  explicit LinesFile(const std::filesystem::path& file);
+  /// Whole lines. Throws Error(Kind::environment) if they cannot be written (a full disk).
+  void put(const std::string& lines);
 
  private:
-  void put(const std::string& text);
   struct Close {
     void operator()(std::FILE* f) const { std::fclose(f); }
   };
   std::unique_ptr<std::FILE, Close> file_;
   std::filesystem::path path_;
+};
+
+/// metrics.jsonl: one object a line, each with `event` and `time`.
+class MetricsFile {
+ public:
+  explicit MetricsFile(const std::filesystem::path& file) : file_(file) {}
+  /// `event`: an object; `time` is added (UTC) if it has none. Throws as LinesFile::put().
+  void write(const Json& event);
+
+ private:
+  LinesFile file_;
 };
 
 }  // namespace dtrain::report

@@ -23,7 +23,8 @@ const Json* lookup(const Json& json, const std::string& name) {
 }
 
 std::string plural(double count, const std::string& noun) {
-  return count_text(count) + " " + noun + (count == 1 ? "" : "s");
+  const char* ending = noun.ends_with("sh") ? "es" : "s";
+  return count_text(count) + " " + noun + (count == 1 ? "" : ending);
 }
 
 /// "10 epochs, 4,690 steps, bsp, 4 workers, 2 servers"
@@ -103,6 +104,19 @@ void add_staleness(const Json& summary, std::vector<Row>& rows) {
                                            bars.back().first, join(shares, ", "))});
 }
 
+/// What became of pushes that came too late, and the bounds that a policy has set.
+void add_policy(const Json& summary, std::vector<Row>& rows) {
+  if (const auto never = metric(summary, "rows_never_learned"))
+    rows.push_back(
+        {"quorum", fmt::format("{} late, {} given up, {} never learned",
+                               plural(metric(summary, "late_pushes").value_or(0), "push"),
+                               plural(metric(summary, "abandoned_steps").value_or(0), "step"), plural(*never, "row"))});
+  const Json* bounds = lookup(summary, "bounds");
+  if (bounds == nullptr || !bounds->is_object()) return;
+  for (const auto& [name, value] : bounds->items())
+    if (value.is_number()) rows.push_back({name, fmt::format("{} at the end", count_text(value.get<double>()))});
+}
+
 std::string results(const Json& summary) {
   std::vector<Row> rows;
   add_metrics(summary, "test", rows);
@@ -111,6 +125,7 @@ std::string results(const Json& summary) {
     rows.push_back({"speed", count_text(*speed) + " samples/s"});
   add_bytes(summary, rows);
   add_staleness(summary, rows);
+  add_policy(summary, rows);
   add_weights(summary, rows);
   return rows.empty() ? "" : "\n" + align(rows, 2, 2);
 }

@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sync/policy.hpp"
+
 namespace dtrain::role {
+
+Assembly::Assembly(const plan::Plan& plan)
+    : plan_(plan),
+      workers_step_(sync::traits(plan.job.sync).weights),
+      lost_(static_cast<std::size_t>(plan.workers), false) {}
 
 Assembly::Entry& Assembly::entry(std::uint64_t ordinal) {
   const auto [at, fresh] = entries_.try_emplace(ordinal);
@@ -12,25 +19,58 @@ Assembly::Entry& Assembly::entry(std::uint64_t ordinal) {
     at->second.pieces.resize(static_cast<std::size_t>(plan_.servers));
     at->second.least_epoch.resize(static_cast<std::size_t>(plan_.servers));
     at->second.weights = Arena(plan_.layout.total);
+    if (workers_step_) at->second.own.resize(lost_.size());
   }
   return at->second;
 }
 
 void Assembly::add(int server, const Cut& cut) { entry(cut.ordinal).cuts.at(static_cast<std::size_t>(server)) = cut; }
 
+/// A worker adds to no snapshot older than the last that it has added to: one that lacks it will never be whole.
+void Assembly::add_own(int worker, const Cut& cut) {
+  const auto r = static_cast<std::size_t>(worker);
+  if (!workers_step_ || cut.clocks.size() != 2 || r >= lost_.size()) return;
+  entry(cut.ordinal).own[r].clock = cut.clocks[0];
+  entry(cut.ordinal).own[r].updates = cut.clocks[1];
+  entry(cut.ordinal).own[r].since = cut.memory;
+  std::erase_if(entries_, [&](const auto& e) {
+    const auto& [ordinal, older] = e;
+    const bool saved = std::any_of(older.cuts.begin(), older.cuts.end(), [](const auto& c) { return c && c->save; });
+    return ordinal < cut.ordinal && saved && !older.own[r].clock && older.own[r].pieces == 0;
+  });
+}
+
+void Assembly::lose(int worker) { lost_.at(static_cast<std::size_t>(worker)) = true; }
+
 bool Assembly::add(const wire::Message& message) {
   const wire::Header& header = message.header;
   const auto total = static_cast<std::uint64_t>(plan_.layout.total);
   if (header.type != wire::Type::snapshot || header.offset > total || header.count > total - header.offset ||
-      header.slice > static_cast<std::uint32_t>(plan_.moments()) ||
       header.sender_rank >= static_cast<std::uint32_t>(plan_.servers))
     return false;
+  if (header.rows > 0) return add_own_piece(message);
+  if (header.slice > static_cast<std::uint32_t>(plan_.server_arenas())) return false;
   Entry& into = entry(header.clock);
   if (header.epoch < into.least_epoch[header.sender_rank]) return false;
   while (into.moments.size() < header.slice) into.moments.emplace_back(plan_.layout.total);
   Arena& arena = header.slice == 0 ? into.weights : into.moments[header.slice - 1];
   std::memcpy(arena.data() + header.offset, message.payload.data(), message.payload.size());
   ++into.pieces[header.sender_rank];
+  return true;
+}
+
+bool Assembly::add_own_piece(const wire::Message& message) {
+  const wire::Header& header = message.header;
+  const std::uint64_t r = header.rows - 1;
+  if (!workers_step_ || r >= lost_.size() || header.slice > static_cast<std::uint32_t>(plan_.worker_arenas()))
+    return false;
+  Own& own = entry(header.clock).own[r];
+  if (own.state.weights.size() == 0) own.state.weights = Arena(plan_.layout.total);
+  while (own.state.moments.size() < static_cast<std::size_t>(plan_.worker_arenas()))
+    own.state.moments.emplace_back(plan_.layout.total);
+  Arena& arena = header.slice == 0 ? own.state.weights : own.state.moments[header.slice - 1];
+  std::memcpy(arena.data() + header.offset, message.payload.data(), message.payload.size());
+  ++own.pieces;
   return true;
 }
 
@@ -47,26 +87,65 @@ void Assembly::take_back(int server, std::uint64_t step, std::uint32_t epoch) {
 bool Assembly::whole(const Entry& entry) const {
   for (std::size_t m = 0; m < entry.cuts.size(); ++m) {
     if (!entry.cuts[m]) return false;
-    const std::size_t arenas = entry.cuts[m]->save ? 1 + static_cast<std::size_t>(plan_.moments()) : 1;
+    const std::size_t arenas = entry.cuts[m]->save ? 1 + static_cast<std::size_t>(plan_.server_arenas()) : 1;
     if (entry.pieces[m] < arenas * plan_.slices[m].pieces.size()) return false;
   }
+  return !entry.cuts.front()->save || has_own(entry);
+}
+
+/// All of what a worker keeps of its own.
+bool Assembly::whole(const Own& own) const {
+  std::size_t pieces = 0;
+  for (const plan::Slice& slice : plan_.slices) pieces += slice.pieces.size();
+  return own.clock && own.pieces >= pieces * (1 + static_cast<std::size_t>(plan_.worker_arenas()));
+}
+
+bool Assembly::has_own(const Entry& entry) const {
+  for (std::size_t r = 0; r < entry.own.size(); ++r)
+    if (!lost_[r] && !whole(entry.own[r])) return false;
   return true;
+}
+
+/// What a lost worker begins with when the run is resumed.
+store::OwnState Assembly::fresh_own(const Arena& weights) const {
+  store::OwnState own{Arena(weights.size()), {}};
+  std::copy(weights.span().begin(), weights.span().end(), own.weights.data());
+  for (int k = 0; k < plan_.worker_arenas(); ++k) own.moments.emplace_back(plan_.layout.total);
+  return own;
+}
+
+Snapshot Assembly::snapshot_of(Entry entry) {
+  const Cut& cut = *entry.cuts.front();
+  Snapshot snapshot{cut.evaluate, cut.save, cut.last, {}};
+  store::State& state = snapshot.state;
+  state.applied_rows = cut.applied_rows;
+  state.updates = cut.updates;
+  state.clocks = cut.clocks;
+  state.step = static_cast<std::uint64_t>(plan::steps_of(plan_, cut.applied_rows));
+  state.weights = std::move(entry.weights);
+  state.moments = std::move(entry.moments);
+  state.policy = {{"memory", cut.memory}, {"worklist", cut.worklist}};
+  std::vector<std::uint64_t> updates;
+  std::vector<std::vector<double>> since;
+  for (std::size_t r = 0; cut.save && r < entry.own.size(); ++r) {
+    Own& own = entry.own[r];
+    const bool known = whole(own);
+    if (known) state.clocks[r] = *own.clock;
+    updates.push_back(known ? own.updates : 0);
+    since.push_back(known ? own.since : std::vector<double>{0, 0});
+    state.own.push_back(known ? std::move(own.state) : fresh_own(state.weights));
+  }
+  state.policy["own_updates"] = updates;
+  state.policy["own_since"] = since;
+  return snapshot;
 }
 
 std::optional<Snapshot> Assembly::take() {
   const auto found = std::find_if(entries_.begin(), entries_.end(), [this](const auto& e) { return whole(e.second); });
   if (found == entries_.end()) return std::nullopt;
-  Entry& entry = found->second;
-  const Cut& cut = *entry.cuts.front();
-  Snapshot snapshot{cut.evaluate, cut.save, cut.last, {}};
-  snapshot.state.applied_rows = cut.applied_rows;
-  snapshot.state.updates = cut.updates;
-  snapshot.state.clocks = cut.clocks;
-  snapshot.state.step = static_cast<std::uint64_t>(plan::steps_of(plan_, cut.applied_rows));
-  snapshot.state.weights = std::move(entry.weights);
-  snapshot.state.moments = std::move(entry.moments);
+  Entry entry = std::move(found->second);
   entries_.erase(found);
-  return snapshot;
+  return snapshot_of(std::move(entry));
 }
 
 }  // namespace dtrain::role

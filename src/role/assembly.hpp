@@ -12,10 +12,13 @@ namespace dtrain::role {
 
 class Assembly {
  public:
-  explicit Assembly(const plan::Plan& plan) : plan_(plan) {}
+  explicit Assembly(const plan::Plan& plan);
 
-  /// What a server says of its snapshot. The numbers may come before or after.
+  /// What a server says of its snapshot, or a worker of its own part in it. The numbers may come before or after.
   void add(int server, const Cut& cut);
+  void add_own(int worker, const Cut& cut);
+  /// No snapshot waits for the state of this worker any more.
+  void lose(int worker);
   /// A piece of the numbers; false if it is none of this model's.
   bool add(const wire::Message& message);
   /// A snapshot that is whole, if there is one; its `state.facts` are the caller's to fill in.
@@ -26,16 +29,32 @@ class Assembly {
   void take_back(int server, std::uint64_t step, std::uint32_t epoch);
 
  private:
+  /// What a worker adds of its own, where workers step by themselves.
+  struct Own {
+    std::optional<std::uint64_t> clock;
+    std::uint64_t updates = 0;
+    std::vector<double> since;  ///< rows since its last exchange, and the sum of their losses
+    std::size_t pieces = 0;
+    store::OwnState state;
+  };
   struct Entry {
     std::vector<std::optional<Cut>> cuts;    ///< per server
     std::vector<std::size_t> pieces;         ///< per server
     std::vector<std::uint32_t> least_epoch;  ///< per server
     Arena weights;
     std::vector<Arena> moments;
+    std::vector<Own> own;  ///< per worker; empty where they do not
   };
   Entry& entry(std::uint64_t ordinal);
   bool whole(const Entry& entry) const;
+  bool has_own(const Entry& entry) const;
+  bool whole(const Own& own) const;
+  bool add_own_piece(const wire::Message& message);
+  store::OwnState fresh_own(const Arena& weights) const;
+  Snapshot snapshot_of(Entry entry);
   const plan::Plan& plan_;
+  bool workers_step_;
+  std::vector<bool> lost_;  ///< per worker
   std::map<std::uint64_t, Entry> entries_;
 };
 

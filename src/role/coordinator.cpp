@@ -1,82 +1,16 @@
 #include "role/coordinator.hpp"
 
-#include <csignal>
-
 #include "base/hash.hpp"
 #include "base/text.hpp"
 #include "job/read.hpp"
-#include "role/assembly.hpp"
-#include "role/connections.hpp"
-#include "role/roster.hpp"
+#include "role/coordinator_role.hpp"
 
 namespace dtrain::role {
 namespace {
 
 constexpr Seconds end_patience{3};  ///< for a role to end once it was told to
 
-class Coordinator {
- public:
-  explicit Coordinator(Course& course)
-      : course_(course),
-        plan_(course.plan()),
-        nonce_(entropy()),
-        doors_(context_, nonce_, outer_door(course)),
-        roster_(plan_),
-        assembly_(plan_),
-        state_(course.take_initial_state()),
-        connections_(context_, Seconds(plan_.job.faults.join_within)) {}
-
-  std::vector<RoleReport> run();
-
- private:
-  static Doors::Outer outer_door(const Course& course);
-  void train_all();
-  void note_fault(const Error& error);
-  void spawn();
-  void announce();
-  void form();
-  void start();
-  void load(int server);
-  void train();
-  void part();
-  void end_children(bool kindly);
-
-  void pump(int timeout_ms);
-  void hear(Knock& knock);
-  void admit(const Knock& knock);
-  void welcome(Member& member, const Knock& knock, const Join& join);
-  std::vector<std::string> binds(const Member& member, const wire::Message& message) const;
-  std::string endpoint_for(const Member& server, const Member& reader) const;
-  void note_progress(Member& member, const wire::Message& message);
-  void check_children();
-  void check_connections();
-  void forgive_pause();
-  void check_stalls();
-  void lose(Member& member, const std::string& how);
-  void settle_membership();
-  void collect_snapshots();
-  [[noreturn]] void fail_lost(const Member& member, const std::string& how);
-  void tell_all(wire::Type type, std::string_view payload = {});
-  std::vector<RoleReport> reports();
-
-  Course& course_;
-  const plan::Plan& plan_;
-  std::uint64_t nonce_;
-  wire::Context context_;
-  Doors doors_;
-  Roster roster_;
-  Assembly assembly_;
-  store::State state_;  ///< that the servers start from
-  wire::InFlight loading_;
-  std::deque<wire::Socket> data_;  ///< one to each server
-  Connections connections_;        ///< of these
-  bool training_ = false, stop_told_ = false, all_told_ = false, last_seen_ = false;
-  std::uint32_t epoch_ = 0;
-  std::optional<int> settling_;  ///< a lost worker whose step in flight is being settled
-  std::deque<int> to_settle_;
-  std::vector<std::optional<Frozen>> frozen_;
-  Clock::time_point looked_ = Clock::now();  ///< for stalls
-};
+}  // namespace
 
 Doors::Outer Coordinator::outer_door(const Course& course) {
   const RunRequest& request = course.request();
@@ -185,8 +119,15 @@ void Coordinator::start() {
   start.clocks = state_.clocks;
   start.updates = state_.updates;
   start.applied_rows = state_.applied_rows;
+  start.memory = state_.policy.value("memory", std::vector<double>());
+  start.worklist = state_.policy.value("worklist", std::vector<std::int64_t>());
+  if (!state_.own.empty()) {
+    start.own_updates = state_.policy.at("own_updates").get<std::vector<std::uint64_t>>();
+    start.own_since = state_.policy.at("own_since").get<std::vector<std::vector<double>>>();
+  }
   for (const Member& member : roster_.all()) start.allowed.push_back(member.public_key);
   start.allowed.push_back(doors_.keys().public_key);
+  send_recording();
   for (Member& reader : roster_.all()) {
     start.endpoints.clear(), start.keys.clear();
     for (int m = 0; m < plan_.servers; ++m) {
@@ -198,10 +139,21 @@ void Coordinator::start() {
   for (int m = 0; m < plan_.servers; ++m) load(m);
   training_ = true;
   for (Member& member : roster_.all()) member.last_beat = Clock::now();
-  course_.tracker().begin(state_.clocks);
+  course_.tracker().begin(state_.clocks, state_.applied_rows);
 }
 
-/// Weights and moments go to their owners from here, fresh or from a checkpoint: one way in.
+/// The order of events that servers are to repeat, if there is one.
+void Coordinator::send_recording() {
+  constexpr std::size_t at_once = 10000;
+  const std::vector<sync::Event>& events = course_.request().recording;
+  for (std::size_t at = 0; at < events.size(); at += at_once)
+    for (int m = 0; m < plan_.servers; ++m)
+      doors_.send(roster_.server(m).address, wire::Type::traced,
+                  pack(std::span(events).subspan(at, std::min(at_once, events.size() - at))));
+}
+
+/// Weights and moments go to their owners from here, fresh or from a checkpoint: one way in. What is a worker's own
+/// goes first, so that it is there when the server answers.
 void Coordinator::load(int server) {
   const Member& member = roster_.server(server);
   const std::string endpoint = split(member.data_endpoint, ' ').front();
@@ -211,19 +163,27 @@ void Coordinator::load(int server) {
       data_.emplace_back(context_, wire::Socket::Pattern::dealer, "coordinator", secure ? &keys : nullptr);
   connections_.watch(socket, server);
   socket.connect(endpoint);
-  for (std::size_t a = 0; a <= state_.moments.size(); ++a) {
-    const Arena& arena = a == 0 ? state_.weights : state_.moments[a - 1];
-    for (const plan::Piece& piece : plan_.slices[static_cast<std::size_t>(server)].pieces) {
-      wire::Header header;
-      header.type = wire::Type::load;
-      header.slice = static_cast<std::uint32_t>(a);
-      header.offset = static_cast<std::uint64_t>(piece.offset);
-      header.count = static_cast<std::uint64_t>(piece.count);
-      socket.send_floats(
-          doors_.self(), header,
-          arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)),
-          loading_);
-    }
+  for (std::size_t r = 0; r < state_.own.size(); ++r) {
+    load_arena(server, 0, state_.own[r].weights, r + 1);
+    for (std::size_t k = 0; k < state_.own[r].moments.size(); ++k)
+      load_arena(server, k + 1, state_.own[r].moments[k], r + 1);
+  }
+  load_arena(server, 0, state_.weights, 0);
+  for (std::size_t k = 0; k < state_.moments.size(); ++k) load_arena(server, k + 1, state_.moments[k], 0);
+}
+
+/// One server's slice of it. `worker`: whose own it is, plus 1; 0: the server's.
+void Coordinator::load_arena(int server, std::size_t index, const Arena& arena, std::size_t worker) {
+  for (const plan::Piece& piece : plan_.slices[static_cast<std::size_t>(server)].pieces) {
+    wire::Header header;
+    header.type = wire::Type::load;
+    header.slice = static_cast<std::uint32_t>(index);
+    header.offset = static_cast<std::uint64_t>(piece.offset);
+    header.count = static_cast<std::uint64_t>(piece.count);
+    header.rows = worker;
+    data_.back().send_floats(
+        doors_.self(), header,
+        arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)), loading_);
   }
 }
 
@@ -289,9 +249,13 @@ void Coordinator::hear(Knock& knock) {
       return;
     case wire::Type::progress: return note_progress(*member, knock.message);
     case wire::Type::cut:
-      if (const auto cut = unpack_cut(text);
-          cut && member->role == wire::Role::server && cut->clocks.size() == static_cast<std::size_t>(plan_.workers))
-        assembly_.add(member->rank, *cut);
+      if (const auto cut = unpack_cut(text)) note_cut(*member, *cut);
+      return;
+    case wire::Type::changed:
+      if (const auto changed = unpack_changed(text)) note_change(*member, *changed);
+      return;
+    case wire::Type::traced:
+      if (const auto events = unpack_traced(text)) course_.trace(*events);
       return;
     case wire::Type::frozen:
       if (const auto frozen = unpack_frozen(text); frozen && member->role == wire::Role::server && settling_) {
@@ -374,122 +338,21 @@ void Coordinator::note_progress(Member& member, const wire::Message& message) {
   for (const StepRecord& record : report->records) course_.tracker().record(member.rank, record);
 }
 
-void Coordinator::check_children() {
-  for (Member& member : roster_.all()) {
-    if (!member.child || member.state == Member::State::left || member.state == Member::State::lost) continue;
-    const std::optional<launch::Exit> exit = member.child->ended();
-    if (!exit) continue;
-    while (auto knock = doors_.receive()) hear(*knock);  // its last words may have arrived meanwhile
-    lose(member, exit->text());
-  }
+void Coordinator::note_cut(const Member& member, const Cut& cut) {
+  if (member.role == wire::Role::worker)
+    assembly_.add_own(member.rank, cut);
+  else if (cut.clocks.size() == static_cast<std::size_t>(plan_.workers))
+    assembly_.add(member.rank, cut);
 }
 
-void Coordinator::check_connections() {
-  while (const auto gone = doors_.disconnected())
-    for (Member& member : roster_.all())
-      if (member.external && member.present() && member.address.door == gone->first &&
-          member.descriptor == gone->second) {
-        while (auto knock = doors_.receive()) hear(*knock);
-        if (member.state != Member::State::left) lose(member, "closed its connection");
-      }
-}
-
-/// We look several times a second. If we have not, we were stopped ourselves (Ctrl-Z, a suspended machine), and so were
-/// they, perhaps.
-void Coordinator::forgive_pause() {
-  const Seconds pause = Clock::now() - looked_;
-  looked_ = Clock::now();
-  if (pause > Seconds(1))
-    for (Member& member : roster_.all()) member.last_beat = looked_;
-}
-
-/// Nobody beats while the data are loaded: until all are ready, form() has the deadline.
-void Coordinator::check_stalls() {
-  if (!training_) return;
-  for (Member& member : roster_.all()) {
-    if (!member.present()) continue;
-    const Seconds allowed = std::max(Seconds(plan_.job.faults.stalled_after), 5 * member.longest_interval);
-    const Seconds silent = Clock::now() - member.last_beat;
-    if (silent <= allowed) continue;
-    if (member.child) member.child->signal(SIGKILL);
-    lose(member, fmt::format("made no progress for {} (faults.stalled_after)", human_seconds(silent.count())));
-  }
-}
-
-void Coordinator::fail_lost(const Member& member, const std::string& how) {
-  const std::string where =
-      training_ ? fmt::format(" at step {} while {}", member.step + 1, name(member.phase))
-                : fmt::format(" while {}", member.state == Member::State::expected ? "starting" : name(member.phase));
-  if (member.failure && member.failure->code != static_cast<int>(Kind::lost))
-    throw Error(static_cast<Kind>(member.failure->code), member.failure->message).during(member.name());
-  const std::string log = member.child
-                              ? "; its log: " + course_.folder().log(wire::name(member.role), member.rank).string()
-                              : " on " + member.host;
-  const std::string why = member.failure ? ": " + member.failure->message : "";
-  throw Error(Kind::lost, fmt::format("{} (pid {}) {}{}{}{}", member.name(),
-                                      member.child ? member.child->pid() : member.pid, how, where, why, log));
-}
-
-void Coordinator::lose(Member& member, const std::string& how) {
-  const job::Faults& faults = plan_.job.faults;
-  const auto left = static_cast<std::int64_t>(roster_.active_workers().size()) - 1;
-  const bool goes_on = training_ && member.role == wire::Role::worker &&
-                       faults.on_worker_loss == job::OnWorkerLoss::keep_going && left >= faults.min_workers &&
-                       (!member.failure || member.failure->code == static_cast<int>(Kind::lost));
-  if (!goes_on) fail_lost(member, how);
-  member.state = Member::State::lost;
-  doors_.send(member.address, wire::Type::abort, {});  // it may live, at the other end of a link that was too slow
-  const std::string what = fmt::format("{} {} at step {} while {}; going on with {}", member.name(), how,
-                                       member.step + 1, name(member.phase), left);
-  course_.progress().line("dtrain: " + what);
-  course_.metrics().write(
-      {{"event", "fault"}, {"role", wire::name(member.role)}, {"rank", member.rank}, {"what", what}});
-  course_.tracker().drop(member.rank);
-  to_settle_.push_back(member.rank);
-  settle_membership();
-}
-
-/// A worker was lost and the run goes on: servers freeze and tell what they have, then all are told what becomes of the
-/// step in flight and who shares the rows from the next one on. One loss at a time.
-void Coordinator::settle_membership() {
-  if (!settling_) {
-    if (to_settle_.empty()) return;
-    settling_ = to_settle_.front();
-    to_settle_.pop_front();
-    frozen_.assign(static_cast<std::size_t>(plan_.servers), std::nullopt);
-    for (int m = 0; m < plan_.servers; ++m)
-      doors_.send(roster_.server(m).address, wire::Type::lost, {}, static_cast<std::uint64_t>(*settling_));
-    return;
-  }
-  if (!std::all_of(frozen_.begin(), frozen_.end(), [](const auto& f) { return f.has_value(); })) return;
-  Membership membership;
-  membership.epoch = ++epoch_;
-  membership.lost = *settling_;
-  membership.active = roster_.active_workers();
-  membership.step = frozen_.front()->step;
-  for (const auto& frozen : frozen_) membership.step = std::min(membership.step, frozen->step);
-  bool some_past = false, all_complete = true;
-  for (const auto& frozen : frozen_) {
-    if (frozen->step > membership.step)
-      some_past = true;
-    else
-      all_complete = all_complete && frozen->complete;
-  }
-  membership.keep_pending = some_past && all_complete;
-  const bool gated = plan_.job.sync.policy == job::PolicyName::bsp;  // others agree on no step, and take none back
-  for (int m = 0; gated && some_past && !all_complete && m < plan_.servers; ++m) {
-    if (frozen_[static_cast<std::size_t>(m)]->step == membership.step) continue;
-    membership.undone.push_back(m);
-    assembly_.take_back(m, membership.step, epoch_);
-  }
-  // Workers first: weights of the new membership wait until its list has come.
-  doors_.set_epoch(epoch_);
-  for (const int rank : membership.active)
-    doors_.send(roster_.worker(rank).address, wire::Type::membership, pack(membership));
-  for (int m = 0; m < plan_.servers; ++m)
-    doors_.send(roster_.server(m).address, wire::Type::membership, pack(membership));
-  settling_.reset();
-  settle_membership();
+/// Every server sets its own bound where each goes its own way, and all the same where they agree.
+void Coordinator::note_change(const Member& member, const Changed& changed) {
+  course_.metrics().write({{"event", "bound"},
+                           {"server", member.rank},
+                           {"what", changed.what},
+                           {"from", changed.from},
+                           {"to", changed.to},
+                           {"step", changed.step + 1}});
 }
 
 void Coordinator::collect_snapshots() {
@@ -513,8 +376,6 @@ std::vector<RoleReport> Coordinator::reports() {
     if (member.tally) reports.push_back({wire::name(member.role), member.rank, *member.tally});
   return reports;
 }
-
-}  // namespace
 
 std::vector<RoleReport> run_cluster(Course& course) {
   wire::keep_large_blocks();

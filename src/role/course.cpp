@@ -10,6 +10,7 @@
 #include "report/page.hpp"
 #include "report/summary.hpp"
 #include "store/model_file.hpp"
+#include "sync/policy.hpp"
 
 namespace dtrain::role {
 namespace {
@@ -26,8 +27,6 @@ const char* status_of(int stop_code, const Error* failure) {
   return stop_code == 0 ? "done" : "stopped";
 }
 
-std::string policy_of(const job::Job& job) { return job.sync.policy == job::PolicyName::bsp ? "bsp" : "asp"; }
-
 /// Histogram by versions, and its mean.
 void put_staleness(Json& summary, const std::vector<std::uint64_t>& counts) {
   double weighted = 0, count = 0;
@@ -42,7 +41,7 @@ void put_staleness(Json& summary, const std::vector<std::uint64_t>& counts) {
 
 /// Each role's tally, and what they add up to.
 void put_roles(Json& summary, const std::vector<RoleReport>& roles) {
-  std::uint64_t sent = 0, received = 0, torn = 0;
+  std::uint64_t sent = 0, received = 0, torn = 0, late = 0, abandoned = 0, never = 0;
   std::vector<std::uint64_t> staleness;
   summary["roles"] = Json::array();
   for (const RoleReport& report : roles) {
@@ -50,7 +49,9 @@ void put_roles(Json& summary, const std::vector<RoleReport>& roles) {
     Json role{{"role", report.role}, {"rank", report.rank}};
     role.update(to_json(tally));
     summary["roles"].push_back(role);
-    torn += tally.torn;
+    torn += tally.torn, late += tally.late, abandoned += tally.abandoned;
+    never = std::max(never, tally.rows_never_learned);
+    for (const auto& [bound, value] : tally.bounds) summary["bounds"][bound] = value;
     if (report.role == "worker") sent += tally.payload_sent, received += tally.payload_received;
     staleness.resize(std::max(staleness.size(), tally.staleness.size()));
     for (std::size_t s = 0; s < tally.staleness.size(); ++s) staleness[s] += tally.staleness[s];
@@ -58,6 +59,8 @@ void put_roles(Json& summary, const std::vector<RoleReport>& roles) {
   summary["bytes"]["payload_sent"] = sent;
   summary["bytes"]["payload_received"] = received;
   if (torn > 0) summary["torn_pushes"] = torn;
+  if (late + abandoned > 0) summary["late_pushes"] = late, summary["abandoned_steps"] = abandoned;
+  if (summary.value("policy", "") == "quorum") summary["rows_never_learned"] = never;
   put_staleness(summary, staleness);
 }
 
@@ -86,38 +89,79 @@ Json Course::state_facts() const {
 }
 
 store::State Course::take_initial_state() {
-  if (!request_.resume.empty()) {
-    std::vector<std::string> skipped;
-    std::optional<store::State> state = store::load_newest(folder_.path(), &skipped);
-    for (const std::string& line : skipped) request_.log.warn("{}", line);
-    if (state) {
-      const Json now = state_facts();
-      for (const char* fact : {"data_hash", "weights", "seed", "workers"})
-        if (state->facts.value(fact, Json()) != now[fact])
-          fail(Kind::checkpoint,
-               "{} was {} when the checkpoint was written and is {} now; a run can only go on as it began", fact,
-               state->facts.value(fact, Json()).dump(), now[fact].dump());
-      if (state->clocks.size() != static_cast<std::size_t>(plan_.workers) ||
-          state->moments.size() != static_cast<std::size_t>(plan_.moments()))
-        fail(Kind::checkpoint, "the checkpoint holds the clocks of {} workers and {} moments, the run has {} and {}",
-             state->clocks.size(), state->moments.size(), plan_.workers, plan_.moments());
-      for (const char* fact : {"blas", "threads"})
-        if (state->facts.value(fact, Json()) != now[fact])
-          request_.log.warn("{} was {} and is {} now: the result will not have the bits of an uninterrupted run", fact,
-                            state->facts.value(fact, Json()).dump(), now[fact].dump());
-      metrics_.write({{"event", "resume"}, {"step", state->step}});
-      request_.log.info("going on from step {} of {}", with_commas(static_cast<Index>(state->step)),
-                        with_commas(plan_.total_steps));
-      return std::move(*state);
-    }
-    request_.log.info("no checkpoint yet: starting from the beginning");
-  }
+  std::optional<store::State> saved = request_.resume.empty() ? std::nullopt : saved_state();
+  if (!request_.resume.empty() && !saved) request_.log.info("no checkpoint yet: starting from the beginning");
+  store::State state = saved ? std::move(*saved) : fresh_state();
+  if (plan_.job.output.trace) begin_trace(state);
+  return state;
+}
+
+std::optional<store::State> Course::saved_state() {
+  std::vector<std::string> skipped;
+  std::optional<store::State> state = store::load_newest(folder_.path(), &skipped);
+  for (const std::string& line : skipped) request_.log.warn("{}", line);
+  if (!state) return std::nullopt;
+  compare_facts(*state);
+  metrics_.write({{"event", "resume"}, {"step", state->step}});
+  request_.log.info("going on from step {} of {}", with_commas(static_cast<Index>(state->step)),
+                    with_commas(plan::steps_of(plan_, plan_.total_rows)));
+  return state;
+}
+
+void Course::compare_facts(const store::State& state) {
+  const Json now = state_facts();
+  for (const char* fact : {"data_hash", "weights", "seed", "workers"})
+    if (state.facts.value(fact, Json()) != now[fact])
+      fail(Kind::checkpoint,
+           "{} was {} when the checkpoint was written and is {} now; a run can only go on as it began", fact,
+           state.facts.value(fact, Json()).dump(), now[fact].dump());
+  const auto workers = static_cast<std::size_t>(plan_.workers);
+  const auto arenas = static_cast<std::size_t>(plan_.server_arenas()),
+             own = static_cast<std::size_t>(plan_.worker_arenas());
+  const bool alone = sync::traits(plan_.job.sync).weights;
+  if (state.clocks.size() != workers || state.moments.size() != arenas || state.own.size() != (alone ? workers : 0) ||
+      (alone && state.own.front().moments.size() != own))
+    fail(Kind::checkpoint,
+         "the checkpoint holds the clocks of {} workers, {} moments and the own weights of {} workers; the run has {}, "
+         "{} and {}",
+         state.clocks.size(), state.moments.size(), state.own.size(), workers, arenas, alone ? workers : 0);
+  for (const char* fact : {"blas", "threads"})
+    if (state.facts.value(fact, Json()) != now[fact])
+      request_.log.warn("{} was {} and is {} now: the result will not have the bits of an uninterrupted run", fact,
+                        state.facts.value(fact, Json()).dump(), now[fact].dump());
+}
+
+store::State Course::fresh_state() const {
   store::State state;
   state.clocks.assign(static_cast<std::size_t>(plan_.workers), 0);
   state.weights = Arena(plan_.layout.total);
   model::initialise(plan_.job.model, plan_.layout, plan_.job.seed, state.weights.span());
-  for (int k = 0; k < plan_.moments(); ++k) state.moments.emplace_back(plan_.layout.total);
+  for (int k = 0; k < plan_.server_arenas(); ++k) state.moments.emplace_back(plan_.layout.total);
+  // Under block momentum the first block starts where the model is.
+  if (plan_.job.sync.policy == job::PolicyName::bmuf)
+    std::copy(state.weights.span().begin(), state.weights.span().end(), state.moments.back().data());
   return state;
+}
+
+/// A run that goes on begins a trace of its own.
+void Course::begin_trace(const store::State& state) {
+  fs::path file = folder_.path() / "trace.jsonl";
+  for (int n = 2; fs::exists(file); ++n) file = folder_.path() / fmt::format("trace-{}.jsonl", n);
+  trace_.emplace(file);
+  trace_->put(sync::to_line({job::write_job(plan_.job),
+                             plan_.workers,
+                             plan_.servers,
+                             plan::last_clock(plan_),
+                             static_cast<sync::Clock>(plan::single_until_steps(plan_)),
+                             state.clocks,
+                             {}}) +
+              "\n");
+}
+
+void Course::trace(const std::vector<sync::Event>& events) {
+  std::string lines;
+  for (const sync::Event& event : events) lines += sync::to_line(event) + "\n";
+  if (trace_) trace_->put(lines);
 }
 
 bool Course::should_stop() {
@@ -196,12 +240,13 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   for (const auto& [name, value] : scores_) summary["test"][name] = value;
   summary["weights"]["count"] = plan_.layout.total;
   if (last_) summary["weights"]["sha256"] = store::weights_hash(last_->weights.span());
-  summary["bytes"]["predicted_per_worker_step"] = plan_.servers == 0 ? 0 : 2 * plan_.step_bytes();
-  put_roles(summary, roles);
+  summary["bytes"]["predicted_per_worker_step"] = plan_.bytes_per_worker_step();
   summary["flops_per_row"] = plan_.flops_per_row();
   summary["checkpoints"] = checkpoints_;
   if (aside_->passed_over() > 0) summary["checkpoints_passed_over"] = aside_->passed_over();
-  summary["policy"] = policy_of(plan_.job);
+  summary["policy"] = sync::traits(plan_.job.sync).name;
+  summary["policy_spec"] = sync::spec(plan_.job.sync);
+  put_roles(summary, roles);
   summary["workers"] = plan_.workers;
   summary["servers"] = plan_.servers;
   summary["threads"] = plan_.threads;

@@ -36,6 +36,9 @@ class Course {
   Aside& aside() { return *aside_; }
   launch::Signals& signals() { return signals_; }
 
+  /// Adds to trace.jsonl, if the job wants one.
+  void trace(const std::vector<sync::Event>& events);
+
   /// What a checkpoint says of the run beside its numbers.
   Json state_facts() const;
 
@@ -63,6 +66,10 @@ class Course {
 
  private:
   void settle(AsideResult result);
+  void begin_trace(const store::State& state);
+  std::optional<store::State> saved_state();
+  void compare_facts(const store::State& state);
+  store::State fresh_state() const;
 
   const RunRequest& request_;
   Clock::time_point begun_ = Clock::now(), saved_at_ = begun_;
@@ -71,6 +78,7 @@ class Course {
   launch::Signals signals_;   ///< until then there is nothing to save, and a signal simply ends us
   report::RunFolder folder_;  ///< made only once the data have been found right
   report::MetricsFile metrics_;
+  std::optional<report::LinesFile> trace_;
   report::Progress progress_;
   Tracker tracker_;
   std::unique_ptr<Aside> aside_;

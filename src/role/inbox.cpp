@@ -1,5 +1,6 @@
 #include "role/inbox.hpp"
 
+#include <bit>
 #include <cstring>
 
 namespace dtrain::role {
@@ -11,18 +12,21 @@ bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % align
 
 bool Inbox::add(const plan::Slice& slice, wire::Message message) {
   const wire::Header& header = message.header;
+  if (open_ && header.clock > clock_) clear();
   if (open_ && (header.clock != clock_ || header.rows != rows_)) return false;
   if (header.rows == 0) {
     if (open_) return false;
     open_ = true, clock_ = header.clock, rows_ = 0;
+    loss_ = 0;
     return true;
   }
   if (header.piece >= messages_.size() || messages_[header.piece]) return false;
-  const plan::Piece& piece = slice.pieces[header.piece];
+  const plan::Piece& piece = slice.pieces[header.piece % slice.pieces.size()];
   if (header.offset != static_cast<std::uint64_t>(piece.offset) ||
       header.count != static_cast<std::uint64_t>(piece.count))
     return false;
   open_ = true, clock_ = header.clock, rows_ = header.rows;
+  loss_ = std::bit_cast<double>(header.note);
   ++have_;
   if (!aligned(message.payload.data())) {
     std::vector<float>& copy = copies_[header.piece];

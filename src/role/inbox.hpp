@@ -10,19 +10,22 @@ namespace dtrain::role {
 
 class Inbox {
  public:
+  /// `pieces`: of all arenas that are exchanged.
   explicit Inbox(std::size_t pieces) : messages_(pieces), copies_(pieces) {}
   Inbox(const Inbox& other) : Inbox(other.messages_.size()) {}  ///< an empty one of the same shape
   Inbox(Inbox&&) noexcept = default;
   Inbox& operator=(Inbox&&) noexcept = default;
 
   /// Takes a piece in. False, and nothing changes, if it is not a piece of this slice, is here already, or belongs to
-  /// another step than the pieces before it. A push without rows is whole with its one header.
+  /// another step than the pieces before it. A push without rows is whole with its one header. Pieces of an earlier
+  /// step than this one, which was given up, make room.
   bool add(const plan::Slice& slice, wire::Message message);
 
   bool complete() const { return open_ && (rows_ == 0 || have_ == messages_.size()); }
   bool partial() const { return open_ && !complete(); }
   std::uint64_t clock() const { return clock_; }
   std::uint64_t rows() const { return rows_; }
+  double loss() const { return loss_; }
   /// The pieces' numbers, in order; valid until clear(). Only for a complete push with rows.
   std::vector<const float*> floats() const;
   void clear();
@@ -32,6 +35,7 @@ class Inbox {
   std::vector<std::vector<float>> copies_;  ///< of short pieces, which may lie unaligned
   std::size_t have_ = 0;
   std::uint64_t clock_ = 0, rows_ = 0;
+  double loss_ = 0;
   bool open_ = false;
 };
 

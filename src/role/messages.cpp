@@ -141,8 +141,10 @@ std::optional<Ready> unpack_ready(std::string_view payload) {
 }
 
 std::string pack(const Start& start) {
-  return Json{{"endpoints", start.endpoints}, {"keys", start.keys},       {"allowed", start.allowed},
-              {"clocks", start.clocks},       {"updates", start.updates}, {"applied_rows", start.applied_rows}}
+  return Json{{"endpoints", start.endpoints}, {"keys", start.keys},         {"allowed", start.allowed},
+              {"clocks", start.clocks},       {"updates", start.updates},   {"applied_rows", start.applied_rows},
+              {"memory", start.memory},       {"worklist", start.worklist}, {"own_updates", start.own_updates},
+              {"own_since", start.own_since}}
       .dump();
 }
 
@@ -156,14 +158,19 @@ Start unpack_start(std::string_view payload) {
                            start.clocks = json.at("clocks").get<std::vector<std::uint64_t>>();
                            start.updates = json.at("updates");
                            start.applied_rows = json.at("applied_rows");
+                           start.memory = json.at("memory").get<std::vector<double>>();
+                           start.worklist = json.at("worklist").get<std::vector<std::int64_t>>();
+                           start.own_updates = json.at("own_updates").get<std::vector<std::uint64_t>>();
+                           start.own_since = json.at("own_since").get<std::vector<std::vector<double>>>();
                            return start;
                          }),
                  "start");
 }
 
 std::string pack(const Cut& cut) {
-  return Json{{"ordinal", cut.ordinal}, {"evaluate", cut.evaluate},         {"save", cut.save},    {"last", cut.last},
-              {"updates", cut.updates}, {"applied_rows", cut.applied_rows}, {"clocks", cut.clocks}}
+  return Json{{"ordinal", cut.ordinal}, {"evaluate", cut.evaluate}, {"save", cut.save},
+              {"last", cut.last},       {"updates", cut.updates},   {"applied_rows", cut.applied_rows},
+              {"clocks", cut.clocks},   {"memory", cut.memory},     {"worklist", cut.worklist}}
       .dump();
 }
 
@@ -177,6 +184,8 @@ std::optional<Cut> unpack_cut(std::string_view payload) {
     cut.updates = json.at("updates");
     cut.applied_rows = json.at("applied_rows");
     cut.clocks = json.at("clocks").get<std::vector<std::uint64_t>>();
+    cut.memory = json.at("memory").get<std::vector<double>>();
+    cut.worklist = json.at("worklist").get<std::vector<std::int64_t>>();
     return cut;
   });
 }
@@ -212,6 +221,30 @@ Membership unpack_membership(std::string_view payload) {
                  "membership");
 }
 
+std::string pack(const Changed& changed) {
+  return Json{{"what", changed.what}, {"from", changed.from}, {"to", changed.to}, {"step", changed.step}}.dump();
+}
+
+std::optional<Changed> unpack_changed(std::string_view payload) {
+  return attempt(payload, [](const Json& json) {
+    return Changed{json.at("what"), json.at("from"), json.at("to"), json.at("step")};
+  });
+}
+
+std::string pack(std::span<const sync::Event> events) {
+  static_assert(std::is_trivially_copyable_v<sync::Event>);
+  return {reinterpret_cast<const char*>(events.data()), events.size_bytes()};
+}
+
+std::optional<std::vector<sync::Event>> unpack_traced(std::string_view payload) {
+  if (payload.size() % sizeof(sync::Event) != 0) return std::nullopt;
+  std::vector<sync::Event> events(payload.size() / sizeof(sync::Event));
+  if (!events.empty()) std::memcpy(static_cast<void*>(events.data()), payload.data(), payload.size());
+  const bool known =
+      std::all_of(events.begin(), events.end(), [](const sync::Event& e) { return e.what <= sync::Event::What::undo; });
+  return known ? std::optional(std::move(events)) : std::nullopt;
+}
+
 /// A message may quote a file, whatever bytes that holds.
 std::string pack(const Failure& failure) {
   return Json{{"code", failure.code}, {"message", failure.message}}.dump(-1, ' ', false,
@@ -240,6 +273,10 @@ Json to_json(const Tally& tally) {
               {"staleness", tally.staleness},
               {"refused", tally.refused},
               {"torn", tally.torn},
+              {"late", tally.late},
+              {"abandoned", tally.abandoned},
+              {"rows_never_learned", tally.rows_never_learned},
+              {"bounds", tally.bounds},
               {"peak_bytes", tally.peak_bytes}};
 }
 
@@ -260,6 +297,10 @@ std::optional<Tally> unpack_tally(std::string_view payload) {
     tally.staleness = json.at("staleness").get<std::vector<std::uint64_t>>();
     tally.refused = json.at("refused");
     tally.torn = json.at("torn");
+    tally.late = json.at("late");
+    tally.abandoned = json.at("abandoned");
+    tally.rows_never_learned = json.at("rows_never_learned");
+    tally.bounds = json.at("bounds").get<std::map<std::string, std::int64_t>>();
     tally.peak_bytes = json.at("peak_bytes");
     return tally;
   });

@@ -5,6 +5,7 @@
 /// coordinator is trusted) and gives nullopt in the coordinator (a role may be anybody).
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 #include "data/data.hpp"
 #include "job/job.hpp"
 #include "plan/plan.hpp"
+#include "sync/trace.hpp"
 #include "wire/frame.hpp"
 
 namespace dtrain::role {
@@ -82,24 +84,32 @@ struct Start {
   std::vector<std::uint64_t> clocks;   ///< per worker: its first step
   std::uint64_t updates = 0;           ///< of the state that servers are loaded with
   Index applied_rows = 0;
+  std::vector<double> memory;                  ///< sync::Policy::memory()
+  std::vector<std::int64_t> worklist;          ///< data::Worklist::state(); empty: from the beginning
+  std::vector<std::uint64_t> own_updates;      ///< of each worker's own optimizer, where it is sent its own state first
+  std::vector<std::vector<double>> own_since;  ///< the same: rows since its last exchange, and the sum of their losses
 };
 std::string pack(const Start& start);
 Start unpack_start(std::string_view payload);
 
-/// Payload of `cut`: what a server's snapshot is of, beside the numbers.
+/// Payload of `cut`: what a snapshot is of, beside the numbers. Of a worker's own state: ordinal, its clock and updates
+/// as `clocks`, and as `memory` rows since its last exchange and the sum of their losses.
 struct Cut {
-  std::uint64_t ordinal = 0;  ///< names the snapshot, alike on every server
+  static constexpr std::uint64_t last_ordinal = ~std::uint64_t{0} >> 1;
+  std::uint64_t ordinal = 0;  ///< names the snapshot, alike on every role; of the last: last_ordinal
   bool evaluate = false, save = false, last = false;
   std::uint64_t updates = 0;
   Index applied_rows = 0;
   std::vector<std::uint64_t> clocks;
+  std::vector<double> memory;          ///< of the policy
+  std::vector<std::int64_t> worklist;  ///< under quorum
 };
 std::string pack(const Cut& cut);
 std::optional<Cut> unpack_cut(std::string_view payload);
 
 /// Payload of `frozen`: what a server has of the step in flight when a worker is lost.
 struct Frozen {
-  std::uint64_t step = 0;  ///< in flight
+  std::uint64_t step = 0;  ///< in flight; of a block, its last
   bool complete =
       false;  ///< all of the lost worker's push for that step, or for the one before if `step` is past it, is here
 };
@@ -118,6 +128,19 @@ struct Membership {
 std::string pack(const Membership& membership);
 Membership unpack_membership(std::string_view payload);
 
+/// Payload of `changed`.
+struct Changed {
+  std::string what;
+  std::int64_t from = 0, to = 0;
+  std::uint64_t step = 0;
+};
+std::string pack(const Changed& changed);
+std::optional<Changed> unpack_changed(std::string_view payload);
+
+/// Payload of `traced`.
+std::string pack(std::span<const sync::Event> events);
+std::optional<std::vector<sync::Event>> unpack_traced(std::string_view payload);
+
 /// Payload of `failed` and `refused`.
 struct Failure {
   int code = 1;  ///< as exit code; never 0
@@ -133,7 +156,11 @@ struct Tally {
   std::uint64_t steps = 0, rows = 0;
   std::vector<std::uint64_t> staleness;  ///< histogram, servers of an asynchronous run
   std::uint64_t refused = 0, torn = 0;
-  std::int64_t peak_bytes = 0;  ///< resident
+  std::uint64_t late = 0;                      ///< pushes of steps that were over (quorum)
+  std::uint64_t abandoned = 0;                 ///< steps given up for one that had begun (quorum)
+  std::uint64_t rows_never_learned = 0;        ///< dropped once too often
+  std::map<std::string, std::int64_t> bounds;  ///< set while running (adaptive): as they were at the end
+  std::int64_t peak_bytes = 0;                 ///< resident
 };
 std::string pack(const Tally& tally);
 std::optional<Tally> unpack_tally(std::string_view payload);

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "math/teams.hpp"
+#include "sync/policy.hpp"
 
 namespace dtrain::role {
 namespace {
@@ -43,11 +44,21 @@ auto part(Span whole, Index begin, Index count) {
 }  // namespace
 
 Owner::Owner(const plan::Plan& plan, int slice, int threads)
+    : Owner(plan, plan.slices[static_cast<std::size_t>(slice)], sync::update_of(plan.job.sync), plan.server_arenas(),
+            threads) {}
+
+Owner Owner::of_worker(const plan::Plan& plan, int threads) {
+  plan::Slice whole{0, plan.layout.total, {{0, plan.layout.total, 0, 0}}};
+  return Owner(plan, std::move(whole), sync::OptimizerStep{}, plan.moments(), threads);
+}
+
+Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads)
     : plan_(plan),
-      slice_(plan.slices[static_cast<std::size_t>(slice)]),
+      slice_(std::move(slice)),
+      update_(update),
       threads_(threads),
-      moments_(plan.moments()),
-      keeps_previous_(plan.undo_possible()),
+      moments_(moments),
+      keeps_previous_(plan.undo_possible() || sync::traits(plan.job.sync).weights),
       checks_finite_(plan.job.train.on_nonfinite == job::OnNonfinite::stop) {
   const std::vector<Index> at = borders(plan, slice_);
   std::size_t piece = 0;
@@ -55,34 +66,54 @@ Owner::Owner(const plan::Plan& plan, int slice, int threads)
     while (at[i] >= slice_.pieces[piece].offset + slice_.pieces[piece].count) ++piece;
     segments_.push_back({at[i], at[i + 1], piece, decays(plan.layout, at[i]), layer_of(plan.layout, at[i])});
   }
-  current_ = &free_version();
+  if (plan.job.sync.compensation == job::Compensation::delay) held_.resize(static_cast<std::size_t>(plan.workers));
+  current_ = previous_ = &free_version();
   for (int layer = 0; layer <= static_cast<int>(plan.layout.layers.size()); ++layer)
     layer_segments_.push_back(static_cast<std::size_t>(
         std::count_if(segments_.begin(), segments_.end(), [layer](const Segment& s) { return s.layer < layer; })));
 }
 
+Arena& Owner::stored(Version& version, std::size_t arena) const {
+  // Of block momentum the model and what is published change places.
+  const std::size_t apart = std::holds_alternative<sync::Block>(update_) ? version.moments.size() : 0;
+  if (arena == 0) return apart > 0 ? version.moments[apart - 1] : version.weights;
+  return apart > 0 && arena == apart ? version.weights : version.moments[arena - 1];
+}
+
+void Owner::hold(int rank) {
+  if (!held_.empty()) held_[static_cast<std::size_t>(rank)] = current_;
+}
+
+const Version* Owner::held(int rank) const { return held_.empty() ? nullptr : held_[static_cast<std::size_t>(rank)]; }
+
+bool Owner::in_use(const Version& version) const {
+  return &version == current_ || (keeps_previous_ && &version == previous_) || !version.in_flight.idle() ||
+         std::count(held_.begin(), held_.end(), &version) > 0;
+}
+
 Version& Owner::free_version() {
   for (Version& version : versions_)
-    if (&version != current_ && (!keeps_previous_ || &version != previous_) && version.in_flight.idle()) return version;
+    if (!in_use(version)) return version;
   Version& version = versions_.emplace_back();
   version.weights = Arena(slice_.end - slice_.begin);
   for (int k = 0; k < moments_; ++k) version.moments.emplace_back(slice_.end - slice_.begin);
   return version;
 }
 
-std::span<const float> Owner::gradient_of(const Segment& segment, std::span<const Contribution> contributions,
-                                          std::span<float> scratch) const {
+std::span<const float> Owner::folded(const Segment& segment, std::span<const Contribution> contributions,
+                                     std::span<float> scratch, std::size_t arena) const {
+  const std::size_t piece = arena * slice_.pieces.size() + segment.piece;
   const Index offset = segment.begin - slice_.pieces[segment.piece].offset;
   const auto count = static_cast<std::size_t>(segment.end - segment.begin);
   if (contributions.size() == 1 && contributions[0].factor == 1)
-    return {contributions[0].pieces[segment.piece] + offset, count};
+    return {contributions[0].pieces[piece] + offset, count};
   std::array<Share, 64> few;
   std::vector<Share> many;
   if (contributions.size() > few.size()) many.resize(contributions.size());
   const std::span<Share> shares =
       many.empty() ? std::span<Share>(few.data(), contributions.size()) : std::span<Share>(many);
   for (std::size_t i = 0; i < contributions.size(); ++i)
-    shares[i] = {contributions[i].pieces[segment.piece] + offset, contributions[i].factor};
+    shares[i] = {contributions[i].pieces[piece] + offset, contributions[i].factor};
   fold(shares, scratch.first(count));
   return scratch.first(count);
 }
@@ -93,7 +124,7 @@ std::vector<double> Owner::squares(std::span<const Contribution> contributions) 
   std::vector<double> sums;
   std::size_t filled = 0;
   for (const Segment& segment : segments_) {
-    const std::span<const float> gradient = gradient_of(segment, contributions, scratch);
+    const std::span<const float> gradient = folded(segment, contributions, scratch);
     std::copy(gradient.begin(), gradient.end(), block.begin() + static_cast<std::ptrdiff_t>(filled));
     filled += gradient.size();
     if (filled < block.size() && segment.end != slice_.end) continue;
@@ -103,39 +134,95 @@ std::vector<double> Owner::squares(std::span<const Contribution> contributions) 
   return sums;
 }
 
-bool Owner::step_segment(const Segment& segment, std::span<const Contribution> contributions,
-                         const optim::StepInput& input, const Version& from, Version& to) const {
+/// This segment of the version that the update starts from: of its weights, or of a moment.
+std::span<const float> Owner::before(const Segment& segment, int moment) const {
+  const Arena& arena = moment < 0 ? current_->weights : current_->moments[static_cast<std::size_t>(moment)];
+  return part(arena.span(), segment.begin - slice_.begin, segment.end - segment.begin);
+}
+
+std::span<float> Owner::after(const Segment& segment, int moment) {
+  Arena& arena = moment < 0 ? next_->weights : next_->moments[static_cast<std::size_t>(moment)];
+  return part(arena.span(), segment.begin - slice_.begin, segment.end - segment.begin);
+}
+
+bool Owner::step_segment(const Segment& segment, std::span<const Contribution> contributions) {
   alignas(64) std::array<float, block_weights> scratch;
-  const Index begin = segment.begin - slice_.begin, count = segment.end - segment.begin;
-  const std::span<const float> gradient = gradient_of(segment, contributions, scratch);
-  if (checks_finite_ && !all_finite(gradient)) return false;
-  std::array<std::span<const float>, optim::max_state> state;
-  std::array<std::span<float>, optim::max_state> next;
-  for (int k = 0; k < moments_; ++k) {
-    const auto slot = static_cast<std::size_t>(k);
-    state[slot] = part(from.moments[slot].span(), begin, count);
-    next[slot] = part(to.moments[slot].span(), begin, count);
-  }
-  optim::apply(plan_.job.train.optimizer, input, gradient, segment.decays, part(from.weights.span(), begin, count),
-               state.data(), part(to.weights.span(), begin, count), next.data());
+  const std::span<const float> fold = folded(segment, contributions, scratch);
+  if (checks_finite_ && !all_finite(fold)) return false;
+  std::visit([&](const auto& rule) { apply(rule, segment, fold); }, update_);
+  average_moments(segment, contributions);
   return true;
 }
 
-std::optional<Index> Owner::step(std::span<const Contribution> contributions, float factor, Index applied_rows_after) {
+void Owner::apply(const sync::OptimizerStep&, const Segment& segment, std::span<const float> fold) {
+  alignas(64) std::array<float, block_weights> scratch;
+  const std::span<const float> gradient = age_.pulled ? compensated(segment, fold, scratch) : fold;
+  std::array<std::span<const float>, optim::max_state> state;
+  std::array<std::span<float>, optim::max_state> next;
+  for (int k = 0; k < plan_.moments(); ++k) {
+    state[static_cast<std::size_t>(k)] = before(segment, k);
+    next[static_cast<std::size_t>(k)] = after(segment, k);
+  }
+  optim::apply(plan_.job.train.optimizer, input_, gradient, segment.decays, before(segment), state.data(),
+               after(segment), next.data());
+}
+
+/// The gradient as it might be where the weights are now (Zheng et al. 2017).
+std::span<const float> Owner::compensated(const Segment& segment, std::span<const float> gradient,
+                                          std::span<float> scratch) {
+  const auto lambda = static_cast<float>(plan_.job.sync.lambda);
+  const std::span<float> out = scratch.first(gradient.size());
+  const std::span<const float> pulled =
+      part(age_.pulled->weights.span(), segment.begin - slice_.begin, segment.end - segment.begin);
+  if (plan_.job.sync.adaptive_lambda)
+    sync::compensate_delay(lambda, gradient, before(segment), pulled, before(segment, plan_.moments()),
+                           after(segment, plan_.moments()), out);
+  else
+    sync::compensate_delay(lambda, gradient, before(segment), pulled, out);
+  return out;
+}
+
+void Owner::apply(const sync::Average&, const Segment& segment, std::span<const float> average) {
+  std::copy(average.begin(), average.end(), after(segment).begin());
+}
+
+void Owner::apply(const sync::Elastic& rule, const Segment& segment, std::span<const float> pushed) {
+  sync::pull_centre(rule, pushed, before(segment), after(segment));
+}
+
+void Owner::apply(const sync::Block& rule, const Segment& segment, std::span<const float> average) {
+  const int change = moments_ - 2, model = moments_ - 1;
+  sync::step_block(rule, average, before(segment), before(segment, change), before(segment, model), after(segment),
+                   after(segment, change), after(segment, model));
+}
+
+/// Where workers send their optimizers' moments along, those are averaged too.
+void Owner::average_moments(const Segment& segment, std::span<const Contribution> contributions) {
+  const std::size_t arenas = contributions.front().pieces.size() / slice_.pieces.size();
+  for (std::size_t a = 1; a < arenas; ++a) {
+    const std::span<float> out = after(segment, static_cast<int>(a) - 1);
+    const std::span<const float> average = folded(segment, contributions, out, a);
+    if (average.data() != out.data()) std::copy(average.begin(), average.end(), out.begin());
+  }
+}
+
+std::optional<Index> Owner::step(std::span<const Contribution> contributions, float factor, Index applied_rows_after,
+                                 const Age& age) {
   if (contributions.empty()) {
     current_->applied_rows = applied_rows_after;
     return std::nullopt;
   }
-  open(factor, applied_rows_after);
+  open(factor, applied_rows_after, age);
   step_segments(contributions, 0, segments_.size());
   return close();
 }
 
-void Owner::open(float factor, Index applied_rows_after) {
+void Owner::open(float factor, Index applied_rows_after, const Age& age) {
   next_ = &free_version();
   next_->updates = current_->updates + 1;
   next_->applied_rows = applied_rows_after;
-  input_ = {plan::learning_rate(plan_, current_->applied_rows), next_->updates, factor};
+  input_ = {plan::learning_rate(plan_, current_->applied_rows) * age.rate_factor, next_->updates, factor};
+  age_ = age;
   not_finite_ = slice_.end;
 }
 
@@ -151,7 +238,7 @@ void Owner::step_segments(std::span<const Contribution> contributions, std::size
   in_teams(teams, [&](int team) {
     const auto end = first + static_cast<std::size_t>(cut(count, teams, team + 1, 1));
     for (auto s = first + static_cast<std::size_t>(cut(count, teams, team, 1)); s < end; ++s) {
-      if (step_segment(segments_[s], contributions, input_, *current_, *next_)) continue;
+      if (step_segment(segments_[s], contributions)) continue;
       Index seen = not_finite_.load();
       while (segments_[s].begin < seen && !not_finite_.compare_exchange_weak(seen, segments_[s].begin)) {
       }
@@ -166,9 +253,6 @@ std::optional<Index> Owner::close() {
   return std::nullopt;
 }
 
-void Owner::undo() {
-  current_ = previous_;
-  previous_ = nullptr;
-}
+void Owner::undo() { current_ = previous_; }
 
 }  // namespace dtrain::role

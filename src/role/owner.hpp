@@ -1,10 +1,11 @@
 #pragma once
-/// The owner of a range of the weights: folds contributions and steps the optimizer, in one pass over memory.
+/// The owner of a range of the weights: folds contributions and applies the update that the policy names, in one pass
+/// over memory.
 ///
 /// A published version is immutable: an update reads the current version and writes another block, so that the current
-/// one can still be on its way to workers, or be saved, or be returned to. Used by a server for its slice and by a
-/// run without servers for the whole vector, so that both have the same bits. One thread drives it; `threads` work in
-/// it.
+/// one can still be on its way to workers, or be saved, or be returned to. Used by a server for its slice, by a worker
+/// that steps by itself (local, easgd, bmuf) for its own copy of the whole vector, and by a run without servers, so
+/// that all have the same bits. One thread drives it; `threads` work in it.
 
 #include <atomic>
 #include <cstdint>
@@ -18,32 +19,55 @@
 #include "math/matrix.hpp"
 #include "optim/optimizer.hpp"
 #include "plan/plan.hpp"
+#include "sync/update.hpp"
 #include "wire/socket.hpp"
 
 namespace dtrain::role {
 
 /// One state of the range. `in_flight` counts the sends that still read it.
 struct Version {
-  Arena weights;
-  std::vector<Arena> moments;
-  std::uint64_t updates = 0;  ///< optimizer steps that led here
-  Index applied_rows = 0;     ///< rows that led here; of a gated policy: nominal, alike on every server
+  Arena weights;               ///< what is published
+  std::vector<Arena> moments;  ///< of the optimizer, and what the policy's update keeps (sync::extra_arenas)
+  std::uint64_t updates = 0;   ///< updates that led here
+  Index applied_rows = 0;      ///< rows that led here; of a gated policy: nominal, alike on every server
   wire::InFlight in_flight;
 };
 
-/// What one rank contributes to an update, piece by piece of the slice.
+/// What one rank contributes to an update, piece by piece of the slice; where several arenas are exchanged, one after
+/// the other.
 struct Contribution {
   std::vector<const float*> pieces;
   float factor = 1;
 };
 
+/// What a single push's age does to its update (ALGORITHMS.md, section 2, ASP).
+struct Age {
+  double rate_factor = 1;           ///< of the learning rate
+  const Version* pulled = nullptr;  ///< what its weights were, where a delay is compensated
+};
+
 class Owner {
  public:
-  /// `plan` must outlive the owner. Starts with one zeroed version.
+  /// `plan` must outlive the owner. Starts with one zeroed version. A server's, with the policy's update:
   Owner(const plan::Plan& plan, int slice, int threads);
+  /// A worker's own copy of all weights, which only the optimizer steps.
+  static Owner of_worker(const plan::Plan& plan, int threads);
 
   const plan::Slice& slice() const { return slice_; }
   Version& current() { return *current_; }
+  /// The one before the last update: whole until the next one begins.
+  Version& previous() { return *previous_; }
+
+  /// Arenas as they are saved and loaded: 0 is the model, and then what is kept beside it. Of block momentum the model
+  /// is not what is published.
+  std::size_t arenas() const { return 1 + current_->moments.size(); }
+  Arena& stored(std::size_t arena) { return stored(*current_, arena); }
+  Arena& stored(Version& version, std::size_t arena) const;
+
+  /// From now on `rank` works with the current version: it stays until the rank gets another. Only where a delay is
+  /// compensated.
+  void hold(int rank);
+  const Version* held(int rank) const;
 
   /// Sums of squares of the folded gradient, per block of the slice in order: for clipping by the global norm.
   std::vector<double> squares(std::span<const Contribution> contributions) const;
@@ -51,12 +75,13 @@ class Owner {
   /// Folds the contributions (in the order given) and takes one optimizer step; `factor` multiplies the gradient first.
   /// Without contributions (a step that nobody had rows for) the weights stay as they are.
   /// Returns the first weight whose gradient is not finite (nothing is published then), or nullopt.
-  std::optional<Index> step(std::span<const Contribution> contributions, float factor, Index applied_rows_after);
+  std::optional<Index> step(std::span<const Contribution> contributions, float factor, Index applied_rows_after,
+                            const Age& age = {});
 
   /// The same step in parts, a layer when its gradient is final and still in the cache: open(), step_layer() for every
   /// layer in any order, close(). The current version stays as it is until close(), and for good if a gradient is not
   /// finite.
-  void open(float factor, Index applied_rows_after);
+  void open(float factor, Index applied_rows_after, const Age& age = {});
   void step_layer(std::span<const Contribution> contributions, int layer);
   std::optional<Index> close();
 
@@ -70,26 +95,38 @@ class Owner {
     bool decays;
     int layer;
   };
+  Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads);
   void step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last);
   Version& free_version();
-  bool step_segment(const Segment& segment, std::span<const Contribution> contributions, const optim::StepInput& input,
-                    const Version& from, Version& to) const;
-  std::span<const float> gradient_of(const Segment& segment, std::span<const Contribution> contributions,
-                                     std::span<float> scratch) const;
+  bool in_use(const Version& version) const;
+  bool step_segment(const Segment& segment, std::span<const Contribution> contributions);
+  void apply(const sync::OptimizerStep&, const Segment& segment, std::span<const float> gradient);
+  void apply(const sync::Average&, const Segment& segment, std::span<const float> average);
+  void apply(const sync::Elastic& rule, const Segment& segment, std::span<const float> pushed);
+  void apply(const sync::Block& rule, const Segment& segment, std::span<const float> average);
+  std::span<const float> compensated(const Segment& segment, std::span<const float> gradient, std::span<float> scratch);
+  void average_moments(const Segment& segment, std::span<const Contribution> contributions);
+  std::span<const float> folded(const Segment& segment, std::span<const Contribution> contributions,
+                                std::span<float> scratch, std::size_t arena = 0) const;
+  std::span<const float> before(const Segment& segment, int moment = -1) const;
+  std::span<float> after(const Segment& segment, int moment = -1);
 
   const plan::Plan& plan_;
-  const plan::Slice& slice_;
+  plan::Slice slice_;
+  sync::Update update_;
   int threads_;
-  int moments_;
+  int moments_;          ///< arenas beside the weights
   bool keeps_previous_;  ///< a loss may ask for undo()
   bool checks_finite_;
   std::vector<Segment> segments_;
   std::list<Version> versions_;  ///< stable addresses: sends refer to them
   Version* current_ = nullptr;
   Version* previous_ = nullptr;
+  std::vector<const Version*> held_;         ///< per rank, where a delay is compensated; nullptr: none
   std::vector<std::size_t> layer_segments_;  ///< first segment of each layer, and the end
   Version* next_ = nullptr;                  ///< being written between open() and close()
   optim::StepInput input_;
+  Age age_;
   std::atomic<Index> not_finite_{0};  ///< the first such weight of the open step; slice end: none
 };
 

@@ -42,9 +42,21 @@ plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir) {
   return plan::make_plan(read.job, welcome.host, welcome.facts, welcome.encoding.width);
 }
 
-Start await_start(Link& link) {
+sync::Setup setup_of(const plan::Plan& plan, const Start& start) {
+  return {.seed = plan.job.seed,
+          .total_steps = plan::last_clock(plan),
+          .single_until = static_cast<sync::Clock>(plan::single_until_steps(plan)),
+          .clocks = start.clocks,
+          .memory = start.memory,
+          .absent = {}};
+}
+
+Start await_start(Link& link, std::vector<sync::Event>* recording) {
   for (;;) {
     const wire::Message message = link.await(0, Phase::joining);
+    if (message.header.type == wire::Type::traced && recording != nullptr)
+      if (const auto events = unpack_traced(message.text()))
+        recording->insert(recording->end(), events->begin(), events->end());
     if (message.header.type == wire::Type::start) return unpack_start(message.text());
     if (message.header.type == wire::Type::abort) fail(Kind::lost, "the coordinator ended the run before it began");
     if (message.header.type == wire::Type::stop) fail(Kind::lost, "the run was stopped before it began");

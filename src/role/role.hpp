@@ -18,8 +18,11 @@ void run_role(const JoinRequest& request, const std::function<void(Link&, const 
 /// elsewhere.
 plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir = {});
 
-/// Waits until everybody is ready.
-Start await_start(Link& link);
+/// Waits until everybody is ready. A recording to be repeated comes before it, to servers.
+Start await_start(Link& link, std::vector<sync::Event>* recording = nullptr);
+
+/// What the halves of the policy start from.
+sync::Setup setup_of(const plan::Plan& plan, const Start& start);
 
 /// A socket to a server's data endpoint, watched; with CURVE if the start message names a key for it.
 wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity,

@@ -3,24 +3,27 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/time.hpp"
 #include "job/job.hpp"
 #include "report/progress.hpp"
+#include "sync/trace.hpp"
 
 namespace dtrain::role {
 
 struct RunRequest {
   job::Job job;
-  std::string job_text;          ///< as given, for the run's folder
-  std::string out;               ///< the run's folder, "" for output.dir
-  std::filesystem::path resume;  ///< a run's folder to go on in, "" for a new run
-  std::string listen;            ///< where roles from outside join, "" if none are wanted
-  std::string token_file;        ///< where to write the joiners' token, "" for RUN/token
-  bool insecure = false;         ///< plain TCP off loopback
-  Seconds max_time{0};           ///< 0: no limit
+  std::string job_text;                ///< as given, for the run's folder
+  std::string out;                     ///< the run's folder, "" for output.dir
+  std::filesystem::path resume;        ///< a run's folder to go on in, "" for a new run
+  std::string listen;                  ///< where roles from outside join, "" if none are wanted
+  std::string token_file;              ///< where to write the joiners' token, "" for RUN/token
+  bool insecure = false;               ///< plain TCP off loopback
+  Seconds max_time{0};                 ///< 0: no limit
+  std::vector<sync::Event> recording;  ///< whose order of pushes and pulls is repeated; empty: none
   Log log{Level::normal, "dtrain: "};
   report::Progress::Mode progress = report::Progress::Mode::plain;
   bool color = false;

@@ -65,7 +65,7 @@ void Solo::start() {
   version.moments = std::move(state.moments);
   version.updates = state.updates;
   version.applied_rows = state.applied_rows;
-  course_.tracker().begin({clock_});
+  course_.tracker().begin({clock_}, version.applied_rows);
 }
 
 Tally Solo::train() {

@@ -2,16 +2,7 @@
 
 #include <cstring>
 
-#include "base/hash.hpp"
-#include "role/role.hpp"
-
 namespace dtrain::role {
-
-void Squares::connect(const Start& start, Connections& connections) {
-  const std::string identity = "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
-  for (int m = 0; m < servers_; ++m)
-    if (m != rank_) others_.push_back(connect_data(link_, start, m, identity, connections));
-}
 
 std::vector<std::vector<double>>& Squares::sums_of(const UpdateKey& key) {
   auto& sums = sums_[key];
@@ -33,7 +24,7 @@ bool Squares::take(const wire::Message& message) {
   if (header.sender_role != wire::Role::server || header.sender_rank >= static_cast<std::uint32_t>(servers_) ||
       header.payload == 0 || header.payload % sizeof(double) != 0)
     return false;
-  const std::uint32_t epoch = header.rows == 0 ? header.epoch : 0;
+  const std::uint32_t epoch = by_epoch_ ? header.epoch : 0;
   std::vector<double>& sums = sums_of({epoch, header.rows, header.clock})[header.sender_rank];
   sums.resize(header.payload / sizeof(double));
   std::memcpy(sums.data(), message.payload.data(), header.payload);

@@ -11,15 +11,14 @@
 #include <span>
 #include <vector>
 
-#include "role/connections.hpp"
 #include "role/link.hpp"
 
 namespace dtrain::role {
 
 /// Which update a sum belongs to, alike on every server.
 struct UpdateKey {
-  std::uint32_t epoch = 0;   ///< of membership: a step that is folded again has new sums. 0 of a single push, which
-                             ///< never is, and which servers may see on different sides of a loss
+  std::uint32_t epoch = 0;   ///< of membership, where a step that is folded again has new sums; otherwise 0: servers
+                             ///< may see an update on different sides of a loss
   std::uint64_t pusher = 0;  ///< whose push it is, plus 1; 0: everybody's
   std::uint64_t clock = 0;
   auto operator<=>(const UpdateKey&) const = default;
@@ -27,9 +26,10 @@ struct UpdateKey {
 
 class Squares {
  public:
-  Squares(Link& link, int rank, int servers) : link_(link), rank_(rank), servers_(servers) {}
+  /// `others`: sockets to all other servers. `by_epoch`: a step may be folded again after a loss.
+  Squares(Link& link, int rank, int servers, std::deque<wire::Socket>& others, bool by_epoch)
+      : link_(link), rank_(rank), servers_(servers), others_(others), by_epoch_(by_epoch) {}
 
-  void connect(const Start& start, Connections& connections);
   /// Tells the others this server's sums, in block order.
   void announce(const UpdateKey& key, std::vector<double> own);
   /// Another server's sums; false if they are none.
@@ -42,7 +42,8 @@ class Squares {
   std::vector<std::vector<double>>& sums_of(const UpdateKey& key);
   Link& link_;
   int rank_, servers_;
-  std::deque<wire::Socket> others_;
+  std::deque<wire::Socket>& others_;
+  bool by_epoch_;
   std::map<UpdateKey, std::vector<std::vector<double>>> sums_;  ///< per server, empty until it has told
 };
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "sync/policy.hpp"
+
 namespace dtrain::role {
 namespace {
 
@@ -27,6 +29,8 @@ Tracker::Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::P
       metrics_(metrics),
       progress_(progress),
       every_(static_cast<std::uint64_t>(std::max<Index>(1, plan.job.output.log_every))),
+      last_clock_(plan::last_clock(plan) > 0 ? plan::last_clock(plan) : std::numeric_limits<std::uint64_t>::max()),
+      counts_rows_(sync::traits(plan.job.sync).folds_some),
       next_(static_cast<std::size_t>(plan.workers)),
       active_(next_.size(), true),
       started_(Clock::now()),
@@ -34,7 +38,8 @@ Tracker::Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::P
       last_at_(started_),
       rate_at_(started_) {}
 
-void Tracker::begin(const std::vector<std::uint64_t>& steps) {
+void Tracker::begin(const std::vector<std::uint64_t>& steps, Index applied_rows) {
+  rows_before_ = applied_rows;
   next_ = steps;
   started_ = warm_at_ = last_at_ = rate_at_ = Clock::now();
 }
@@ -88,9 +93,8 @@ std::uint64_t Tracker::slowest() const {
 
 void Tracker::close_intervals() {
   const std::uint64_t done = slowest();
-  const auto steps = static_cast<std::uint64_t>(plan_.total_steps);
-  while (!open_.empty() && done >= std::min(open_.front().first + every_, steps)) {
-    emit(open_.front(), std::min(open_.front().first + every_, steps));
+  while (!open_.empty() && done >= std::min(open_.front().first + every_, last_clock_)) {
+    emit(open_.front(), std::min(open_.front().first + every_, last_clock_));
     closed_.push_back(std::move(open_.front()));
     open_.pop_front();
     if (static_cast<Index>(closed_.size() * every_) > plan_.steps_per_epoch + static_cast<Index>(every_))
@@ -101,13 +105,18 @@ void Tracker::close_intervals() {
 void Tracker::emit(const Interval& interval, std::uint64_t end) {
   const Sum sum = interval.total();
   interval_loss_ = sum.rows > 0 ? sum.loss / static_cast<double>(sum.rows) : 0;
-  const Index rows = plan_.rows_of_steps(static_cast<Index>(end));
+  rows_before_ += static_cast<Index>(sum.rows);
+  const Index rows = rows_until(end);
   metrics_.write({{"event", "step"},
-                  {"step", end},
+                  {"step", counts_rows_ ? static_cast<std::uint64_t>(plan::steps_of(plan_, rows)) : end},
                   {"epoch", static_cast<double>(rows) / static_cast<double>(plan_.facts.train_rows)},
                   {"loss", interval_loss_},
                   {"learning_rate", plan::learning_rate(plan_, rows)},
                   {"samples_per_second", rate_}});
+}
+
+Index Tracker::rows_until(std::uint64_t clock) const {
+  return counts_rows_ ? rows_before_ : plan_.rows_of_steps(static_cast<Index>(clock));
 }
 
 void Tracker::evaluated(Index step, Index applied_rows, const Scores& scores, double seconds) {
@@ -124,9 +133,10 @@ void Tracker::evaluated(Index step, Index applied_rows, const Scores& scores, do
 
 report::Status Tracker::status() const {
   report::Status status;
-  status.step = static_cast<Index>(slowest());
-  status.steps = plan_.total_steps;
-  status.epoch = static_cast<double>(plan_.rows_of_steps(status.step)) / static_cast<double>(plan_.facts.train_rows);
+  const Index rows = rows_until(slowest());
+  status.step = counts_rows_ ? plan::steps_of(plan_, rows) : static_cast<Index>(slowest());
+  status.steps = plan::steps_of(plan_, plan_.total_rows);
+  status.epoch = static_cast<double>(rows) / static_cast<double>(plan_.facts.train_rows);
   status.epochs = plan_.job.train.epochs;
   status.loss = closed_.empty() ? train_loss().value_or(0) : interval_loss_;
   status.samples_per_second = rate_;
@@ -137,6 +147,12 @@ report::Status Tracker::status() const {
 void Tracker::end() {
   last_at_ = Clock::now();
   ended_ = true;
+  const std::uint64_t done = slowest();
+  while (last_clock_ == std::numeric_limits<std::uint64_t>::max() && !open_.empty() && open_.front().first < done) {
+    emit(open_.front(), done);
+    closed_.push_back(std::move(open_.front()));
+    open_.pop_front();
+  }
   progress_.update(status(), true);
 }
 

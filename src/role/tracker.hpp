@@ -20,8 +20,8 @@ class Tracker {
  public:
   Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::Progress& progress);
 
-  /// Training starts, at these steps: one per rank.
-  void begin(const std::vector<std::uint64_t>& steps);
+  /// Training starts, at these steps: one per rank; so many rows have been applied before.
+  void begin(const std::vector<std::uint64_t>& steps, Index applied_rows);
   /// Steps of a rank come in order.
   void record(int rank, const StepRecord& record);
   void drop(int rank);
@@ -51,12 +51,16 @@ class Tracker {
   void measure_rate();
   void close_intervals();
   void emit(const Interval& interval, std::uint64_t end);
+  Index rows_until(std::uint64_t clock) const;
   report::Status status() const;
 
   const plan::Plan& plan_;
   report::MetricsFile& metrics_;
   report::Progress& progress_;
   std::uint64_t every_;
+  std::uint64_t last_clock_;         ///< a rank's steps end there; without an end: the greatest number
+  bool counts_rows_;                 ///< a step's rows are those that were reported, not the nominal ones
+  Index rows_before_ = 0;            ///< applied before this part of the run, and in closed intervals
   std::vector<std::uint64_t> next_;  ///< per rank: the step it reports next
   std::vector<bool> active_;
   std::deque<Interval> open_, closed_;

@@ -1,257 +1,134 @@
 #include "role/worker.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <deque>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
-#include "data/division.hpp"
-#include "job/read.hpp"
-#include "math/gemm.hpp"
-#include "model/network.hpp"
-#include "plan/plan.hpp"
 #include "role/role.hpp"
+#include "role/worker_role.hpp"
 
 namespace dtrain::role {
-namespace {
 
-/// The weights of one server as they come in, piece by piece.
-struct Inflow {
-  wire::Socket socket;
-  std::vector<std::uint64_t> arrived;  ///< per piece: the clock it is for, plus 1; 0: none yet
-  std::uint64_t released = 0;          ///< the same of the last release without weights: a step without rows of ours
-  std::uint32_t least_epoch = 0;       ///< older pieces were taken back
-};
-
-class Worker final : public model::LayerEvents {
- public:
-  Worker(Link& link, const Welcome& welcome)
-      : link_(link),
-        plan_(plan_of(welcome, link.request().data_dir)),
-        rank_(welcome.rank),
-        rows_(data::load(plan_.job, welcome.encoding, data::Part::train, plan_.facts.hash)),
-        division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
-        network_(plan_.job.model, plan_.width, plan_.worker_rows(), plan_.threads),
-        weights_(plan_.layout.total),
-        gradient_(plan_.layout.total),
-        features_(plan_.worker_rows() * plan_.width),
-        targets_(static_cast<std::size_t>(plan_.worker_rows())),
-        connections_(link.context(), Seconds(plan_.job.faults.join_within)) {}
-
-  void connect(const Start& start);
-  void train();
-  void leave();
-
-  bool before_forward(int layer) override;
-  bool after_backward(int layer) override;
-
- private:
-  enum class Outcome { done, again, stopped };
-  Outcome step();
-  Outcome idle_step();
-  model::Batch<float> gather();
-  bool await_layers(int first, int last);
-  bool have_layers(int first, int last) const;
-  bool interrupted() const { return stopping_ || restart_; }
-  void poll(int timeout_ms, Phase phase);
-  void drain();
-  void take(std::size_t server, const wire::Message& message);
-  void obey(const wire::Message& message);
-  void adopt_memberships();
-  void tell_servers(wire::Type type);
-  void wait_until_sent();
-  void send_push(std::size_t server, std::size_t piece);
-
-  Link& link_;
-  plan::Plan plan_;
-  int rank_;
-  std::unique_ptr<data::Rows> rows_;
-  data::Division division_;
-  model::Network<float> network_;
-  Arena weights_, gradient_, features_;
-  std::vector<float> targets_;
-  std::span<const std::uint32_t> batch_rows_;
-  wire::InFlight sending_;  ///< outlived by the gradient, and outlives the sockets
-  std::deque<Inflow> servers_;
-  Connections connections_;
-  std::uint64_t clock_ = 0;
-  bool has_rows_ = true;                ///< in the step of this clock
-  std::deque<Membership> memberships_;  ///< told, not yet adopted
-  std::uint32_t newest_epoch_ = 0;      ///< seen on weights
-  bool stopping_ = false, restart_ = false, mark_wanted_ = false, dismissed_ = false;
-  double wait_seconds_ = 0, communicate_seconds_ = 0, step_seconds_ = 0;
-  Tally tally_;
-};
+Worker::Worker(Link& link, const Welcome& welcome)
+    : link_(link),
+      plan_(plan_of(welcome, link.request().data_dir)),
+      rank_(welcome.rank),
+      traits_(sync::traits(plan_.job.sync)),
+      rows_(data::load(plan_.job, welcome.encoding, data::Part::train, plan_.facts.hash)),
+      division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
+      network_(plan_.job.model, plan_.width, plan_.worker_rows(), plan_.threads),
+      weights_(traits_.weights ? 0 : plan_.layout.total),
+      centre_(plan_.job.sync.policy == job::PolicyName::easgd ? plan_.layout.total : 0),
+      gradient_(plan_.layout.total),
+      features_(plan_.worker_rows() * plan_.width),
+      targets_(static_cast<std::size_t>(plan_.worker_rows())),
+      connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
+  if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads)));
+  own_gradient_ = {{{gradient_.data()}, 1}};
+  if (const std::string& compute = plan_.job.faults.inject.compute; !compute.empty())
+    inject_ = std::get<job::Distribution>(job::parse_distribution(compute));
+}
 
 void Worker::connect(const Start& start) {
-  clock_ = start.clocks.at(static_cast<std::size_t>(rank_));
+  clock_ = first_clock_ = since_ = start.clocks.at(static_cast<std::size_t>(rank_));
+  rhythm_ = sync::make_rhythm(plan_.job.sync, setup_of(plan_, start), rank_);
+  active_ = everyone(plan_.workers);
+  rhythm_->set_active(active_);
+  applied_rows_ = start.applied_rows;
+  own_state_ = !start.own_updates.empty();
+  if (own_state_) own_->current().updates = start.own_updates.at(static_cast<std::size_t>(rank_));
+  if (own_state_) since_exchange_ = Since::of(start.own_since.at(static_cast<std::size_t>(rank_)));
+  if (traits_.abandons) {
+    worklist_.emplace(plan_.job, plan_.facts.train_rows);
+    if (!start.worklist.empty()) worklist_->restore(start.worklist);
+  }
   const std::string identity = "worker-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
+  const auto arenas = static_cast<std::size_t>(plan_.exchanged_arenas());
   for (std::size_t m = 0; m < start.endpoints.size(); ++m) {
-    Inflow& inflow = servers_.emplace_back(
-        Inflow{connect_data(link_, start, static_cast<int>(m), identity, connections_), {}, 0, 0});
-    inflow.arrived.assign(plan_.slices[m].pieces.size(), 0);
+    servers_.push_back({connect_data(link_, start, static_cast<int>(m), identity, connections_), {}, 0, 0, false});
+    servers_.back().arrived.assign(arenas * plan_.slices[m].pieces.size(), 0);
   }
   tell_servers(wire::Type::pull);
 }
 
+bool Worker::finished() const {
+  if (worklist_) return worklist_->finished();
+  if (traits_.folds_some) return applied_rows_ >= division_.total_rows();
+  return clock_ >= static_cast<sync::Clock>(plan_.total_steps);
+}
+
+/// What this step applies: the rows of those who are drawn for it.
+void Worker::count_drawn_rows() {
+  const auto step = static_cast<Index>(clock_);
+  for (const int drawn :
+       sync::subset_of(plan_.job.seed, clock_, *plan_.job.sync.size, active_, static_cast<std::size_t>(plan_.workers)))
+    applied_rows_ += division_.count(step, drawn);
+}
+
 void Worker::train() {
-  while (!stopping_ && clock_ < static_cast<std::uint64_t>(plan_.total_steps)) {
+  while (!stopping_ && !finished()) {
+    settle_rounds();
     adopt_memberships();
     restart_ = false;
-    if (mark_wanted_) tell_servers(wire::Type::mark), mark_wanted_ = false;
+    if (finished() || !await_gate()) continue;
+    turn_ = rhythm_->turn(clock_, own_ ? gate_->due : clock_);
+    if (mark_wanted_ && turn_.exchange != sync::Turn::Exchange::none)
+      tell_servers(wire::Type::mark), mark_wanted_ = false;
     const Clock::time_point start = Clock::now();
-    has_rows_ = division_.count(static_cast<Index>(clock_), rank_) > 0;
-    const Outcome outcome = has_rows_ ? step() : idle_step();
-    step_seconds_ += seconds_since(start);
-    if (outcome != Outcome::done) continue;
-    ++clock_, ++tally_.steps;
+    const double idle = wait_seconds_ + communicate_seconds_;
+    const Outcome outcome = one_step();
+    compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ - idle);
+    if (outcome == Outcome::done) close_step();
+    if (outcome == Outcome::overtaken) ++tally_.abandoned;
+    if (worklist_ && outcome != Outcome::again) await_round();
   }
   // The last push is answered too: only then is everything that belongs to this rank applied and counted.
   has_rows_ = true;
   const int layers = static_cast<int>(plan_.layout.layers.size());
-  while (!stopping_ && !await_layers(0, layers - 1)) restart_ = false;
+  while (!worklist_ && !stopping_ && !await_layers(0, layers - 1)) restart_ = false;
 }
 
-model::Batch<float> Worker::gather() {
-  batch_rows_ = division_.rows(static_cast<Index>(clock_), rank_);
-  const auto count = static_cast<Index>(batch_rows_.size());
-  const Matrix features(features_.data(), count, plan_.width);
-  const std::span<float> targets(targets_.data(), batch_rows_.size());
-  rows_->gather(batch_rows_, features, targets);
-  return {features, targets, batch_rows_};
+Worker::Outcome Worker::one_step() {
+  has_rows_ = has_rows_now();
+  if (!turn_.computes) return sit_out();
+  return has_rows_ || own_ ? step() : idle_step();
 }
 
-Worker::Outcome Worker::step() {
-  const model::Batch<float> batch = gather();
-  const model::DropoutKey dropout{plan_.job.seed, division_.epoch_of(static_cast<Index>(clock_))};
-  wait_until_sent();
-  if (interrupted()) return stopping_ ? Outcome::stopped : Outcome::again;
-  const auto result = network_.train_step(batch, weights_.span(), gradient_.span(), dropout, *this,
-                                          static_cast<int>(plan_.job.train.micro_batches));
-  if (!result.completed) return stopping_ ? Outcome::stopped : Outcome::again;
-  if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(result.loss_sum))
-    fail(Kind::diverged,
-         "the loss of step {} is not finite on worker {}; a lower train.optimizer.learning_rate or "
-         "train.clip_norm may help",
-         clock_ + 1, rank_);
-  tally_.rows += batch_rows_.size();
-  link_.record({clock_, result.loss_sum, batch_rows_.size()});
-  link_.beat(clock_, Phase::computing);
-  return Outcome::done;
+void Worker::close_step() {
+  ++tally_.steps;
+  if (worklist_) return;  // settle_rounds() counts the clock
+  if (traits_.folds_some) count_drawn_rows();
+  ++clock_;
+  using Exchange = sync::Turn::Exchange;
+  if (turn_.exchange == Exchange::gradient || turn_.exchange == Exchange::weights_after || !turn_.computes)
+    since_ = clock_;
 }
 
-/// A step in which this rank has no rows: it says so, once it has been released into it.
-Worker::Outcome Worker::idle_step() {
-  if (!await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1))
-    return stopping_ ? Outcome::stopped : Outcome::again;
-  tell_servers(wire::Type::push);
-  link_.record({clock_, 0, 0});
-  return Outcome::done;
-}
-
-bool Worker::before_forward(int layer) {
-  link_.beat(clock_, Phase::computing);
-  return await_layers(layer, layer);
-}
-
-bool Worker::after_backward(int layer) {
-  const Lap lap(communicate_seconds_);
-  for (std::size_t m = 0; m < servers_.size(); ++m) {
-    const std::vector<plan::Piece>& pieces = plan_.slices[m].pieces;
-    for (std::size_t p = 0; p < pieces.size(); ++p)
-      if (pieces[p].first_layer == layer) send_push(m, p);
-  }
-  link_.beat(clock_, Phase::computing);
-  return true;
-}
-
-void Worker::send_push(std::size_t server, std::size_t piece) {
-  const plan::Piece& at = plan_.slices[server].pieces[piece];
-  wire::Header header;
-  header.type = wire::Type::push;
-  header.slice = static_cast<std::uint32_t>(server);
-  header.clock = clock_;
-  header.piece = static_cast<std::uint32_t>(piece);
-  header.pieces = static_cast<std::uint32_t>(plan_.slices[server].pieces.size());
-  header.offset = static_cast<std::uint64_t>(at.offset);
-  header.count = static_cast<std::uint64_t>(at.count);
-  header.rows = batch_rows_.size();
-  const std::span<const float> values =
-      std::as_const(gradient_).span().subspan(static_cast<std::size_t>(at.offset), static_cast<std::size_t>(at.count));
-  servers_[server].socket.send_floats(link_.self(), header, values, sending_);
-}
-
-/// The gradient may be written again only when ZeroMQ has let go of it.
-void Worker::wait_until_sent() {
+/// Until it is known whose rows were learned.
+void Worker::await_round() {
   const Lap lap(wait_seconds_);
-  while (!sending_.idle() && !interrupted()) {
-    drain();
-    if (sending_.idle()) return;
-    poll(1, Phase::waiting);
-  }
+  while (!stopping_ && (rounds_.empty() || rounds_.front().epoch > link_.self().epoch))
+    poll(100, Phase::waiting), drain();
 }
 
-bool Worker::have_layers(int first, int last) const {
-  if (newest_epoch_ > link_.self().epoch) return false;  // weights of a membership that we have not been told of
-  for (std::size_t m = 0; m < servers_.size(); ++m) {
-    if (!has_rows_ && servers_[m].released == clock_ + 1) continue;
-    const std::vector<plan::Piece>& pieces = plan_.slices[m].pieces;
-    for (std::size_t p = 0; p < pieces.size(); ++p)
-      if (pieces[p].first_layer <= last && pieces[p].last_layer >= first && servers_[m].arrived[p] != clock_ + 1)
-        return false;
-  }
-  return true;
-}
-
-bool Worker::await_layers(int first, int last) {
-  while (!have_layers(first, last)) {
-    {
-      const Lap lap(communicate_seconds_);
-      drain();
+/// What has been decided of earlier rounds, and with it what this rank works on now.
+void Worker::settle_rounds() {
+  while (worklist_ && !rounds_.empty() && rounds_.front().epoch <= link_.self().epoch) {
+    const Decision& decision = rounds_.front().decision;
+    while (!memberships_.empty() && memberships_.front().step <= decision.clock) {
+      adopt(memberships_.front());
+      memberships_.pop_front();
     }
-    if (interrupted()) return false;
-    if (have_layers(first, last)) break;
-    const Lap lap(wait_seconds_);
-    poll(100, Phase::waiting);
+    const bool counted = std::binary_search(decision.fold.begin(), decision.fold.end(), rank_);
+    if (tried_ && tried_->step == decision.clock && counted)
+      link_.record(*tried_), tally_.rows += tried_->rows;
+    else
+      link_.record({decision.clock, 0, 0});
+    worklist_->settle(decision.fold);
+    clock_ = since_ = decision.clock + 1;
+    tried_.reset();
+    rounds_.pop_front();
   }
-  return true;
-}
-
-/// Waits until something comes, and says what for.
-void Worker::poll(int timeout_ms, Phase phase) {
-  wire::Poller poller;
-  link_.watch(poller);
-  for (Inflow& inflow : servers_) poller.add(inflow.socket);
-  poller.wait(timeout_ms);
-  link_.beat(clock_, phase);
-}
-
-void Worker::drain() {
-  connections_.check();
-  while (const auto message = link_.receive()) obey(*message);
-  for (std::size_t m = 0; m < servers_.size(); ++m)
-    while (const auto message = servers_[m].socket.receive(link_.self().nonce)) take(m, *message);
-}
-
-void Worker::take(std::size_t server, const wire::Message& message) {
-  const wire::Header& header = message.header;
-  Inflow& inflow = servers_[server];
-  if (header.type != wire::Type::weights || header.epoch < inflow.least_epoch) return;
-  newest_epoch_ = std::max(newest_epoch_, header.epoch);
-  if (header.count == 0) {  // a release into a step without rows of ours
-    inflow.released = header.clock + 1;
-    return;
-  }
-  const std::vector<plan::Piece>& pieces = plan_.slices[server].pieces;
-  if (header.piece >= pieces.size()) return;
-  const plan::Piece& piece = pieces[header.piece];
-  if (header.offset != static_cast<std::uint64_t>(piece.offset) ||
-      header.count != static_cast<std::uint64_t>(piece.count))
-    return;
-  std::memcpy(weights_.data() + piece.offset, message.payload.data(), message.payload.size());
-  inflow.arrived[header.piece] = header.clock + 1;
 }
 
 void Worker::obey(const wire::Message& message) {
@@ -260,66 +137,68 @@ void Worker::obey(const wire::Message& message) {
     case wire::Type::save: mark_wanted_ = true; return;
     case wire::Type::goodbye: dismissed_ = true; return;
     case wire::Type::abort: fail(Kind::lost, "the coordinator ended the run");
-    case wire::Type::membership: {
-      const Membership& told = memberships_.emplace_back(unpack_membership(message.text()));
-      link_.set_epoch(told.epoch);
-      for (const int m : told.undone) {
-        Inflow& inflow = servers_.at(static_cast<std::size_t>(m));
-        inflow.least_epoch = told.epoch;
-        std::replace(inflow.arrived.begin(), inflow.arrived.end(), told.step + 2, std::uint64_t{0});
-        if (inflow.released == told.step + 2) inflow.released = 0;
-      }
-      if (told.step + 1 == clock_) restart_ = true;
-      return;
-    }
+    case wire::Type::membership: return take_membership(unpack_membership(message.text()));
     default: return;
   }
 }
 
+void Worker::take_membership(const Membership& told) {
+  memberships_.push_back(told);
+  link_.set_epoch(told.epoch);
+  for (const int m : told.undone) {
+    Inflow& inflow = servers_.at(static_cast<std::size_t>(m));
+    inflow.least_epoch = told.epoch;
+    std::replace(inflow.arrived.begin(), inflow.arrived.end(), told.step + 2, std::uint64_t{0});
+    if (inflow.released == told.step + 2) inflow.released = 0;
+  }
+  if (told.step + 1 == clock_) restart_ = true;
+}
+
 void Worker::adopt_memberships() {
-  const bool gated = plan_.job.sync.policy == job::PolicyName::bsp;
-  while (!memberships_.empty() && !(gated && clock_ <= memberships_.front().step)) {
-    division_.set_active(memberships_.front().active);
+  if (worklist_) return;  // settle_rounds() does, round by round
+  while (!memberships_.empty() && !(traits_.gated && clock_ <= memberships_.front().step)) {
+    adopt(memberships_.front());
     memberships_.pop_front();
   }
 }
 
-/// A message without payload, about this clock: a push without rows, a mark, a leave.
-void Worker::tell_servers(wire::Type type) {
-  for (std::size_t m = 0; m < servers_.size(); ++m) {
-    wire::Header header;
-    header.type = type;
-    header.slice = static_cast<std::uint32_t>(m);
-    header.clock = clock_;
-    servers_[m].socket.send(link_.self(), header, std::string_view());
-  }
+void Worker::adopt(const Membership& told) {
+  if (worklist_) return worklist_->lose(told.lost);
+  division_.set_active(told.active);
+  rhythm_->set_active(told.active);
+  active_ = told.active;
 }
 
 void Worker::leave() {
   tell_servers(wire::Type::leave);
+  if (own_) leave_own();
   for (const Inflow& inflow : servers_) {
     tally_.payload_sent += inflow.socket.counters().payload_sent;
     tally_.wire_sent += inflow.socket.counters().wire_sent;
   }
+  tally_.payload_sent -= state_sent_;
   link_.flush(clock_, Phase::leaving);
-  tally_.wait_seconds = wait_seconds_;
-  tally_.communicate_seconds = communicate_seconds_;
-  tally_.compute_seconds = std::max(0.0, step_seconds_ - wait_seconds_ - communicate_seconds_);
   // The last weights are still on their way: they are counted when the coordinator says good-bye.
   while (!dismissed_) {
     poll(100, Phase::leaving);
     drain();
   }
+  send_tally();
+}
+
+void Worker::send_tally() {
+  tally_.wait_seconds = wait_seconds_;
+  tally_.communicate_seconds = communicate_seconds_;
+  tally_.compute_seconds = compute_seconds_;
   for (const Inflow& inflow : servers_) {
     tally_.payload_received += inflow.socket.counters().payload_received;
     tally_.wire_received += inflow.socket.counters().wire_received;
     tally_.refused += inflow.socket.refused();
   }
+  tally_.payload_received -= state_received_;
   tally_.peak_bytes = peak_bytes();
   link_.send(wire::Type::left, pack(tally_));
 }
-
-}  // namespace
 
 void run_worker(const JoinRequest& request) {
   run_role(request, [](Link& link, const Welcome& welcome) {

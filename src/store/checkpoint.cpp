@@ -17,7 +17,7 @@ constexpr const char* tensors_name = "state.safetensors";
 constexpr const char* progress_name = "progress.json";
 constexpr const char* done_name = "DONE";
 constexpr const char* replaced_suffix = ".replaced";
-constexpr int progress_version = 1;
+constexpr int progress_version = 2;
 
 struct Candidate {
   std::uint64_t step = 0;
@@ -73,18 +73,34 @@ void remove_stale_parts(const fs::path& checkpoints) {
   for (const fs::path& folder : stale) remove_quietly(folder);
 }
 
+void name_tensors(const std::string& prefix, const Arena& weights, const std::vector<Arena>& moments,
+                  std::vector<NamedTensor>& out) {
+  out.push_back({prefix + "weights", {weights.size()}, weights.span()});
+  for (std::size_t k = 0; k < moments.size(); ++k)
+    out.push_back({fmt::format("{}moment.{}", prefix, k), {moments[k].size()}, moments[k].span()});
+}
+
+std::string prefix_of(std::size_t worker) { return fmt::format("worker.{}.", worker); }
+
 std::string encode_state_tensors(const State& state) {
-  std::vector<NamedTensor> tensors{{"weights", {state.weights.size()}, state.weights.span()}};
-  for (std::size_t k = 0; k < state.moments.size(); ++k)
-    tensors.push_back({fmt::format("moment.{}", k), {state.moments[k].size()}, state.moments[k].span()});
+  std::vector<NamedTensor> tensors;
+  name_tensors("", state.weights, state.moments, tensors);
+  for (std::size_t r = 0; r < state.own.size(); ++r)
+    name_tensors(prefix_of(r), state.own[r].weights, state.own[r].moments, tensors);
   return encode_tensors(tensors, {});
 }
 
 std::string encode_progress(const State& state) {
-  const Json progress = {
-      {"version", progress_version}, {"step", state.step},       {"applied_rows", state.applied_rows},
-      {"clocks", state.clocks},      {"updates", state.updates}, {"moments", state.moments.size()},
-      {"facts", state.facts}};
+  const Json progress = {{"version", progress_version},
+                         {"step", state.step},
+                         {"applied_rows", state.applied_rows},
+                         {"clocks", state.clocks},
+                         {"updates", state.updates},
+                         {"moments", state.moments.size()},
+                         {"workers", state.own.size()},
+                         {"worker_moments", state.own.empty() ? 0 : state.own.front().moments.size()},
+                         {"policy", state.policy},
+                         {"facts", state.facts}};
   return progress.dump(2) + "\n";
 }
 
@@ -177,7 +193,12 @@ Arena copy_flat(const TensorFile& file, const std::string& name) {
   return arena;
 }
 
-void read_progress(std::string_view text, State& state, std::uint64_t& moments) {
+/// How many tensors there are of each kind.
+struct Counts {
+  std::uint64_t moments = 0, workers = 0, worker_moments = 0;
+};
+
+void read_progress(std::string_view text, State& state, Counts& counts) {
   const Json progress = parse_strict<Json>(text, {});
   if (!progress.is_object()) throw std::runtime_error("progress.json is not an object");
   if (field(progress, "version") != progress_version)
@@ -185,22 +206,38 @@ void read_progress(std::string_view text, State& state, std::uint64_t& moments) 
   state.step = count(field(progress, "step"), "step");
   state.applied_rows = static_cast<Index>(count(field(progress, "applied_rows"), "applied_rows"));
   state.updates = count(field(progress, "updates"), "updates");
-  moments = count(field(progress, "moments"), "moments");
+  counts.moments = count(field(progress, "moments"), "moments");
+  counts.workers = count(field(progress, "workers"), "workers");
+  counts.worker_moments = count(field(progress, "worker_moments"), "worker_moments");
   const Json& clocks = field(progress, "clocks");
   if (!clocks.is_array()) throw std::runtime_error("progress.json: \"clocks\" is not a list");
   for (const Json& clock : clocks) state.clocks.push_back(count(clock, "clocks"));
+  state.policy = field(progress, "policy");
+  if (!state.policy.is_object()) throw std::runtime_error("progress.json: \"policy\" is not an object");
   state.facts = field(progress, "facts");
 }
 
-void read_tensors_into(std::string_view bytes, const std::string& where, std::uint64_t moments, State& state) {
-  const TensorFile file = decode_tensors(bytes, where + "/" + tensors_name, Kind::checkpoint);
-  if (file.tensors.size() != moments + 1)
-    throw std::runtime_error("state.safetensors does not hold the moments it should");
-  state.weights = copy_flat(file, "weights");
+void take_arenas(const TensorFile& file, const std::string& prefix, std::uint64_t moments, Arena& weights,
+                 std::vector<Arena>& out) {
+  weights = copy_flat(file, prefix + "weights");
   for (std::uint64_t k = 0; k < moments; ++k) {
-    state.moments.push_back(copy_flat(file, fmt::format("moment.{}", k)));
-    if (state.moments.back().size() != state.weights.size())
-      throw std::runtime_error("a moment is not as long as the weights");
+    out.push_back(copy_flat(file, fmt::format("{}moment.{}", prefix, k)));
+    if (out.back().size() != weights.size()) throw std::runtime_error("a moment is not as long as the weights");
+  }
+}
+
+void read_tensors_into(std::string_view bytes, const std::string& where, const Counts& counts, State& state) {
+  const TensorFile file = decode_tensors(bytes, where + "/" + tensors_name, Kind::checkpoint);
+  const auto most = static_cast<std::uint64_t>(file.tensors.size());
+  if (counts.moments >= most || counts.workers > most || counts.worker_moments >= most ||
+      most != 1 + counts.moments + counts.workers * (1 + counts.worker_moments))
+    throw std::runtime_error("state.safetensors does not hold the moments it should");
+  take_arenas(file, "", counts.moments, state.weights, state.moments);
+  for (std::uint64_t r = 0; r < counts.workers; ++r) {
+    OwnState& own = state.own.emplace_back();
+    take_arenas(file, prefix_of(r), counts.worker_moments, own.weights, own.moments);
+    if (own.weights.size() != state.weights.size())
+      throw std::runtime_error("a worker's weights are not as many as the model's");
   }
 }
 
@@ -254,9 +291,9 @@ State load(const fs::path& folder) {
 State decode_state(std::string_view tensors, std::string_view progress, const std::string& where) {
   State state;
   try {
-    std::uint64_t moments = 0;
-    read_progress(progress, state, moments);
-    read_tensors_into(tensors, where, moments, state);
+    Counts counts;
+    read_progress(progress, state, counts);
+    read_tensors_into(tensors, where, counts, state);
   } catch (const std::runtime_error& error) {
     throw Error(Kind::checkpoint, fmt::format("{}: {}", where, error.what()));
   }

@@ -1,7 +1,8 @@
 #pragma once
 /// A training state on disk: written aside, synced, renamed, then DONE with checksums; and read back only if sound.
 ///
-/// checkpoints/step-N/: state.safetensors ("weights" and "moment.0".. over the flat vector), progress.json, DONE (one
+/// checkpoints/step-N/: state.safetensors ("weights" and "moment.0".. over the flat vector; "worker.0.weights" and
+/// "worker.0.moment.0".. where workers step by themselves), progress.json, DONE (one
 /// line a file: sha256, two blanks, name: `sha256sum -c DONE` checks it). A folder without DONE, or whose sums differ,
 /// is not a checkpoint. Folders on the way in or out carry another name: .step-N.part is not complete yet,
 /// step-N.replaced has been superseded and is still sound. One process at a time saves into a run.
@@ -19,6 +20,12 @@
 
 namespace dtrain::store {
 
+/// What a worker that steps by itself keeps: its own weights and moments.
+struct OwnState {
+  Arena weights;
+  std::vector<Arena> moments;
+};
+
 /// All that resuming needs; the flat vectors are of the whole model, whatever the slices were.
 struct State {
   std::uint64_t step = 0;  ///< bsp: steps applied. asp: the least clock
@@ -26,7 +33,9 @@ struct State {
   std::vector<std::uint64_t> clocks;  ///< per worker: its next step
   std::uint64_t updates = 0;          ///< optimizer steps taken (adam's t)
   Arena weights;
-  std::vector<Arena> moments;
+  std::vector<Arena> moments;    ///< all that owners keep beside the weights
+  std::vector<OwnState> own;     ///< per worker, where workers step by themselves; otherwise empty
+  Json policy = Json::object();  ///< what the policy must know again
   Json facts;  ///< what must match on resume: data hash, layout, seed; and what is recorded: kernels, threads
 };
 

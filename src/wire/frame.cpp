@@ -55,6 +55,10 @@ bool known(Type type) {
     case Type::failed:
     case Type::frozen:
     case Type::cut:
+    case Type::changed:
+    case Type::traced:
+    case Type::decided:
+    case Type::arrived:
     case Type::welcome:
     case Type::start:
     case Type::stop:
@@ -97,6 +101,8 @@ Header read_fields(std::span<const std::byte> bytes) {
   in.get(header.offset);
   in.get(header.count);
   in.get(header.rows);
+  in.get(header.due);
+  in.get(header.note);
   in.get(header.payload);
   in.get(header.payload_hash);
   return header;
@@ -165,6 +171,8 @@ std::array<std::byte, header_bytes> encode(const Header& header) {
   out.put(header.offset);
   out.put(header.count);
   out.put(header.rows);
+  out.put(header.due);
+  out.put(header.note);
   out.put(header.payload);
   out.put(header.payload_hash);
   out.put(fast_hash(std::span(bytes).first(checksum_at)));

@@ -22,9 +22,12 @@
 ///       64    8 offset       first weight, in the flat vector
 ///       72    8 count        weights in the payload
 ///       80    8 rows         push: rows b_i behind the gradient; others: as their type says
-///       88    8 payload      its length in bytes
-///       96    8 payload_hash XXH3 of the payload where hashes_payload(type), else 0
-///      104    8 checksum     XXH3 of bytes 0..103
+///       88    8 due          weights: the step in which the receiver pushes next
+///       96    8 note         push: the bits of its mean loss (double); weights: the snapshot that the receiver adds its
+///                            own state to, plus 1; others: 0
+///      104    8 payload      its length in bytes
+///      112    8 payload_hash XXH3 of the payload where hashes_payload(type), else 0
+///      120    8 checksum     XXH3 of bytes 0..119
 ///
 /// Decoding refuses, never throws: bytes from outside close that peer, not the process. Pure; any thread.
 
@@ -38,8 +41,8 @@
 namespace dtrain::wire {
 
 inline constexpr std::uint32_t magic = 0x44545231;
-inline constexpr std::uint16_t version = 1;
-inline constexpr std::size_t header_bytes = 112;
+inline constexpr std::uint16_t version = 2;
+inline constexpr std::size_t header_bytes = 128;
 
 enum class Role : std::uint16_t { coordinator = 0, server = 1, worker = 2 };
 const char* name(Role role);
@@ -52,7 +55,9 @@ enum class Type : std::uint16_t {
   left = 4,      ///< payload: Json (final counters)
   failed = 5,    ///< payload: Json (exit code, message)
   frozen = 6,    ///< server: its version and the pushes it has whole, after `lost`. Payload: Json
-  cut = 7,       ///< server: what the snapshot that follows on the data socket is of. Payload: Json
+  cut = 7,       ///< server, worker: what the snapshot that follows on the data socket is of. Payload: Json
+  changed = 8,   ///< server: a policy has set a bound. Payload: Json
+  traced = 9,    ///< server: what happened since the last. Payload: Event records
   // control: coordinator -> role
   welcome = 16,     ///< payload: Json (role, rank, resolved job, encoding, facts, plan)
   start = 17,       ///< payload: Json (server endpoints and keys, first step)
@@ -70,10 +75,13 @@ enum class Type : std::uint16_t {
   leave = 34,  ///< no push of this rank will follow
   // data: server -> worker, coordinator
   weights = 48,  ///< a piece of version `clock`; count 0: only the release
-  // data: coordinator <-> server
+  // data: server 0 -> worker, server
+  decided = 49,  ///< payload: which pushes step `clock` folds (role/council.hpp)
+  // data: coordinator <-> server; on to and from a worker whose own state it is (rows: its rank plus 1; else 0)
   load = 64,      ///< a piece of initial weights or state; slice: which arena (0 weights, 1.. moments)
   snapshot = 65,  ///< a piece of a version; slice field as in `load`
   // data: server <-> server
+  arrived = 81,  ///< to server 0: all of a push is here (rows: the rank plus 1; count: its rows; note: its loss)
   squares = 80,  ///< payload: block sums (double) of step `clock`, for clipping by the global norm
 };
 
@@ -93,6 +101,8 @@ struct Header {
   std::uint64_t offset = 0;
   std::uint64_t count = 0;
   std::uint64_t rows = 0;
+  std::uint64_t due = 0;
+  std::uint64_t note = 0;
   std::uint64_t payload = 0;
   std::uint64_t payload_hash = 0;
   bool operator==(const Header&) const = default;

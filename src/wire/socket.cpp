@@ -226,6 +226,10 @@ bool Socket::send_floats(const Self& self, Header header, std::span<const float>
   return send_message(self, header, std::move(payload), peer);
 }
 
+bool Socket::forward(const Self& self, Header header, zmq::message_t payload, const std::string& peer) {
+  return send_message(self, header, std::move(payload), peer);
+}
+
 std::optional<Message> Socket::receive(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal) {
   const bool has_identity = pattern_ == Pattern::router;
   for (int refusals = 0; refusals < refusals_in_a_row; ++refusals) {

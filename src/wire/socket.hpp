@@ -115,6 +115,8 @@ class Socket {
   /// Queues floats without copying: `values` must stay untouched until `in_flight` is idle again.
   bool send_floats(const Self& self, Header header, std::span<const float> values, InFlight& in_flight,
                    const std::string& peer = {});
+  /// Queues a message that was received, without copying it, in our own name.
+  bool forward(const Self& self, Header header, zmq::message_t payload, const std::string& peer = {});
 
   /// The next message, or nullopt if there is none now. Messages that do not decode, whose payload is not what their
   /// header says, or that carry another nonce than `nonce`, are dropped and counted in refused(), with the reason given

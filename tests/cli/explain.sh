@@ -24,6 +24,12 @@ expect_part stdout "  sync.policy "
 awk 'length > 80' stdout > long
 [ ! -s long ] || complain "lines longer than 80 columns: $(cat long)"
 
+run explain sync.alpha
+expect_exit 0
+expect_line stdout "  type     number or auto"
+expect_line stdout "  range    (0, 1)"
+expect_line stdout "  default  auto"
+
 run explain sync.policy --json
 expect_exit 0
 expect_part stdout '"key": "sync.policy"'

@@ -88,6 +88,37 @@ for try in 1 2 3 ${more:-}; do
   slack=0
 done
 
+# Under every policy: a random worker, at a random step; the others go on to the end, and the promise is kept.
+survives() {
+  local lost=$((RANDOM % 3))
+  begin on "$@"
+  await_step on $((10 + RANDOM % 250))
+  ran+=": worker $lost is killed at step $(grep '"event":"step"' on/metrics.jsonl | tail -n 1 | sed -n 's/.*"step":\([0-9]*\).*/\1/p')"
+  kill -9 "$(pid_of on worker $lost)"
+  local what=$ran
+  await_end 20
+  expect_exit 0
+  expect_alone
+  grep -q "worker $lost was killed by signal 9 (SIGKILL) at step" "$scratch/stderr" || complain "nothing is said of worker $lost: $(cat "$scratch/stderr")"
+  [ "$(value on/summary.json status)" = "done" ] || complain "the summary says $(value on/summary.json status)"
+  run verify trace on/trace.jsonl
+  ran="$what; $ran"
+  expect_exit 0
+  rm -rf on
+}
+for servers in 1 2; do
+  for words in bsp asp 'ssp sync.staleness=2' 'ssp sync.eager=true' 'quorum sync.quorum=2' 'subset sync.size=2' \
+    'local sync.period=5' 'easgd sync.period=4' 'bmuf sync.period=5' 'adaptive sync.high=4' \
+    'adaptive sync.adapt=period sync.low=1 sync.period=6'; do
+    read -r -a words <<< "sync.policy=$words topology.servers=$servers"
+    words+=(topology.workers=3 faults.on_worker_loss=continue output.trace=true checkpoint.every="$((3 + RANDOM % 40)) step")
+    words+=(train.epochs=1 faults.inject.compute=constant:1 faults.inject.unit='1 ms')  # so that a loss meets it in its midst
+    [ $((RANDOM % 2)) -eq 0 ] || words+=(train.clip_norm=0.5 data.sharing=shard)
+    mapfile -t words < <(set_words "${words[@]}")
+    survives "${words[@]}"
+  done
+done
+
 # Fewer than min_workers: 7.
 begin few --set topology.workers=2 --set faults.on_worker_loss=continue --set faults.min_workers=2
 lose few worker 1 KILL

@@ -20,8 +20,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view tensors = at == bytes.npos ? std::string_view() : bytes.substr(at + border.size());
   try {
     const store::State state = store::decode_state(tensors, progress, "input");
-    for (const Arena& moment : state.moments)
-      if (moment.size() != state.weights.size()) std::abort();
+    const auto whole = [&state](const std::vector<Arena>& moments) {
+      for (const Arena& moment : moments)
+        if (moment.size() != state.weights.size()) std::abort();
+    };
+    whole(state.moments);
+    for (const store::OwnState& own : state.own) {
+      if (own.weights.size() != state.weights.size()) std::abort();
+      if (own.moments.size() != state.own.front().moments.size()) std::abort();
+      whole(own.moments);
+    }
+    if (!state.policy.is_object()) std::abort();
     store::weights_hash(state.weights.span());
   } catch (const Error& error) {
     if (error.kind() != Kind::checkpoint) std::abort();

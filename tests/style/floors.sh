@@ -6,7 +6,7 @@ src=$1
 offences=0
 
 # Floors of the list, and of what stands above it.
-declare -A floor=([cli]=5 [main]=6) libraries=([cli]=" cli11 " [main]="")
+declare -A floor=([cli]=6 [main]=7) libraries=([cli]=" cli11 " [main]="")
 while read -r room number names; do
   floor[$room]=$number
   libraries[$room]=" $names "

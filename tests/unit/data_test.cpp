@@ -9,9 +9,12 @@
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <limits>
+#include <map>
 #include <new>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "../fuzz/data_doors.hpp"
 #include "base/error.hpp"
@@ -21,6 +24,7 @@
 #include "data/generate.hpp"
 #include "data/labels.hpp"
 #include "data/number.hpp"
+#include "data/worklist.hpp"
 
 using namespace dtrain;
 using namespace dtrain::data;
@@ -905,4 +909,208 @@ TEST_CASE("california's category and missing bedrooms, and iris's species, are f
   if (iris.data.dir.empty()) return;
   iris.data.train.features = "iris.csv";
   CHECK(survey(iris).encoding.classes == std::vector<std::string>{"setosa", "versicolor", "virginica"});
+}
+
+namespace {
+
+using Portion = Worklist::Portion;
+using Place = std::pair<Index, int>;  // step and part
+
+Place place_of(const Portion& portion) { return {portion.step, portion.part}; }
+
+/// A random run of rounds over a worklist, and what became of each portion.
+class Rounds {
+ public:
+  explicit Rounds(std::uint64_t seed) : random_(seed) {
+    job_ = random_division(random_, rows_, workers_);
+    job_.train.epochs = 1 + static_cast<Index>(random_() % 2);
+    if (random_() % 2 == 0) job_.train.steps = 1 + static_cast<Index>(random_() % 12);
+    punctual_ = random_() % 101;
+    losses_ = random_() % 3 == 0 ? 10 : 0;
+    list_.emplace(job_, rows_);
+    active_.assign(static_cast<std::size_t>(workers_), true);
+  }
+
+  Worklist& list() { return *list_; }
+  const job::Job& job() const { return job_; }
+  Index rows() const { return rows_; }
+  int workers() const { return workers_; }
+
+  /// Restarts from the numbers of the list, as a run that is resumed does.
+  void restart() {
+    const std::vector<std::int64_t> numbers = list_->state();
+    list_.emplace(job_, rows_);
+    list_->restore(numbers);
+  }
+
+  /// Who is in time this round. A rank that is lost may have pushed before.
+  std::vector<int> draw_folded() {
+    std::vector<int> folded;
+    for (int rank = 0; rank < workers_; ++rank)
+      if (list_->of(rank) && random_() % 101 < punctual_) folded.push_back(rank);
+    return folded;
+  }
+
+  std::optional<int> draw_loss() {
+    const auto left = std::count(active_.begin(), active_.end(), true);
+    const int rank = static_cast<int>(random_() % static_cast<std::uint64_t>(workers_));
+    if (left < 2 || random_() % 100 >= losses_ || !active_[static_cast<std::size_t>(rank)]) return std::nullopt;
+    active_[static_cast<std::size_t>(rank)] = false;
+    return rank;
+  }
+
+  void play(const std::vector<int>& folded, std::optional<int> lost) {
+    if (lost) list_->lose(*lost);
+    note(folded);
+    list_->settle(folded);
+    check_deal(folded);
+  }
+
+  void check_end() {
+    Division division(job_, rows_, ranks(workers_));
+    Index learned = 0, given_up = 0;
+    for (Index step = 0; step < division.total_steps(); ++step)
+      for (int part = 0; part < workers_; ++part) {
+        const Index count = division.count(step, part);
+        const Place place{step, part};
+        REQUIRE(learned_.count(place) + given_up_.count(place) == (count > 0 ? 1 : 0));
+        (learned_.count(place) > 0 ? learned : given_up) += count;
+      }
+    REQUIRE(list_->rows_given_up() == given_up);
+    REQUIRE(learned + given_up == division.total_rows());
+  }
+
+  std::size_t given_up() const { return given_up_.size(); }
+  std::size_t dropped() const { return drops_.size(); }
+
+ private:
+  void note(const std::vector<int>& folded) {
+    for (int rank = 0; rank < workers_; ++rank) {
+      const auto portion = list_->of(rank);
+      if (!portion) continue;
+      const Place place = place_of(*portion);
+      REQUIRE(portion->drops == drops_[place]);
+      REQUIRE(learned_.count(place) + given_up_.count(place) == 0);
+      if (std::binary_search(folded.begin(), folded.end(), rank))
+        learned_.insert(place);
+      else if (++drops_[place] == 1 + Worklist::most_drops)
+        given_up_.insert(place);
+    }
+  }
+
+  void check_deal(const std::vector<int>& folded) {
+    std::set<Place> dealt;
+    bool all_quick_retry = true, slow_retries = false;
+    for (int rank = 0; rank < workers_; ++rank) {
+      const auto portion = list_->of(rank);
+      const bool here = active_[static_cast<std::size_t>(rank)];
+      const bool quick = std::binary_search(folded.begin(), folded.end(), rank);
+      if (!here) REQUIRE_FALSE(portion);
+      if (here && quick) all_quick_retry = all_quick_retry && portion && portion->drops > 0;
+      if (!portion) continue;
+      REQUIRE(dealt.insert(place_of(*portion)).second);
+      if (job_.data.sharing == job::Sharing::shard)
+        REQUIRE((portion->part == rank || !active_[static_cast<std::size_t>(portion->part)]));
+      else if (!quick)
+        slow_retries = slow_retries || portion->drops > 0;
+    }
+    if (slow_retries) REQUIRE(all_quick_retry);
+  }
+
+  std::mt19937_64 random_;
+  job::Job job_;
+  Index rows_ = 0;
+  int workers_ = 1;
+  std::uint64_t punctual_ = 100, losses_ = 0;
+  std::optional<Worklist> list_;
+  std::vector<bool> active_;
+  std::map<Place, int> drops_;
+  std::set<Place> learned_, given_up_;
+};
+
+}  // namespace
+
+TEST_CASE("every portion is learned once, or given up when it was dropped a fourth time, whoever is late or lost") {
+  std::size_t given_up = 0, dropped = 0;
+  for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+    CAPTURE(seed);
+    Rounds rounds(seed);
+    // Each portion can be worked on four times at most, and some are in every round.
+    for (int round = 0; !rounds.list().finished(); ++round) {
+      REQUIRE(round < 4 * 2 * 300 * rounds.workers());
+      const auto lost = rounds.draw_loss();
+      rounds.play(rounds.draw_folded(), lost);
+    }
+    rounds.check_end();
+    given_up += rounds.given_up();
+    dropped += rounds.dropped();
+  }
+  CHECK(given_up > 1000);
+  CHECK(dropped > 10 * given_up / 4);
+}
+
+TEST_CASE("a worklist that was saved and read back at any round has the same future") {
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    CAPTURE(seed);
+    Rounds plain(seed), restarted(seed);
+    while (!plain.list().finished()) {
+      const auto lost = plain.draw_loss();
+      const std::vector<int> folded = plain.draw_folded();
+      REQUIRE(restarted.draw_loss() == lost);
+      restarted.draw_folded();
+      plain.play(folded, lost);
+      restarted.play(folded, lost);
+      restarted.restart();
+      REQUIRE(restarted.list().state() == plain.list().state());
+      for (int rank = 0; rank < plain.workers(); ++rank) REQUIRE(restarted.list().of(rank) == plain.list().of(rank));
+    }
+    REQUIRE(restarted.list().finished());
+    restarted.check_end();
+  }
+}
+
+TEST_CASE("a worklist's numbers that are cut short, out of range or of another number of workers are refused") {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    CAPTURE(seed);
+    Rounds rounds(seed);
+    for (int round = 0; round < 5 && !rounds.list().finished(); ++round) rounds.play(rounds.draw_folded(), {});
+    const std::vector<std::int64_t> sound = rounds.list().state();
+    const auto refuses = [&](const std::vector<std::int64_t>& numbers, const job::Job& job) {
+      Worklist list(job, rounds.rows());
+      return refused([&] { list.restore(numbers); }, Kind::checkpoint);
+    };
+    for (std::size_t length = 0; length < sound.size(); ++length)
+      check_contains(refuses({sound.begin(), sound.begin() + static_cast<std::ptrdiff_t>(length)}, rounds.job()),
+                     {"damaged at number " + std::to_string(length + 1)});
+    for (std::size_t at = 0; at < sound.size(); ++at)
+      for (const std::int64_t wrong : {std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()}) {
+        std::vector<std::int64_t> damaged = sound;
+        damaged[at] = wrong;
+        refuses(damaged, rounds.job());
+      }
+    job::Job more = rounds.job();
+    ++more.topology.workers;
+    refuses(sound, more);
+  }
+}
+
+TEST_CASE("where every rank is always in time, round t is step t of the division") {
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    CAPTURE(seed);
+    Rounds rounds(seed);
+    Division division(rounds.job(), rounds.rows(), ranks(rounds.workers()));
+    for (Index step = 0; step < division.total_steps(); ++step) {
+      std::vector<int> folded;
+      for (int rank = 0; rank < rounds.workers(); ++rank) {
+        const auto portion = rounds.list().of(rank);
+        REQUIRE(portion.has_value() == (division.count(step, rank) > 0));
+        if (!portion) continue;
+        REQUIRE(*portion == Portion{step, rank, 0});
+        folded.push_back(rank);
+      }
+      REQUIRE_FALSE(rounds.list().finished());
+      rounds.play(folded, {});
+    }
+    CHECK(rounds.list().finished());
+  }
 }

@@ -6,7 +6,9 @@
 #include "base/file.hpp"
 #include "base/text.hpp"
 #include "job/catalogue.hpp"
+#include "job/distribution.hpp"
 #include "job/read.hpp"
+#include "job/resolve.hpp"
 #include "random_job.hpp"
 
 using namespace dtrain;
@@ -91,10 +93,10 @@ TEST_CASE("an unknown key says what was meant, where it lives, or what there is"
         "a.yaml:2:12: error: unknown key 'batch' in topology; there is a key train.batch\n"
         "    2 | topology: {batch: 3}\n"
         "      |            ^~~~~\n");
-  CHECK(told_beside_model("sync: {staleness: 3}\n") ==
-        "a.yaml:2:8: error: unknown key 'staleness' in sync; the keys here are policy, rate and codec\n"
-        "    2 | sync: {staleness: 3}\n"
-        "      |        ^~~~~~~~~\n");
+  CHECK(told_beside_model("faults: {inject: {breadth: 3}}\n") ==
+        "a.yaml:2:19: error: unknown key 'breadth' in faults.inject; the keys here are compute and unit\n"
+        "    2 | faults: {inject: {breadth: 3}}\n"
+        "      |                   ^~~~~~~\n");
   CHECK(told("model: {layers: [{dense: 3, dropuot: 0.1}, {dense: 10}]}\n") ==
         "a.yaml:1:29: error: unknown key 'dropuot' in model.layers[0]; did you mean 'dropout'?\n"
         "    1 | model: {layers: [{dense: 3, dropuot: 0.1}, {dense: 10}]}\n"
@@ -327,6 +329,193 @@ TEST_CASE("keys that contradict each other are told at the key to change") {
         "a.yaml:2:23: error: faults.min_workers is 2, but topology.workers is 1");
 }
 
+TEST_CASE("numbers of a policy that cannot be are told with their place and what to do") {
+  const auto message = [](const std::string& sync, const std::string& rest = "topology: {workers: 4}") {
+    const std::string out = told(least + "sync: {" + sync + "}\n" + rest + "\n");
+    return out.substr(0, out.find('\n'));
+  };
+  CHECK(told_beside_model("topology: {workers: 4}\nsync: {policy: quorum, quorum: 5}\n") ==
+        "a.yaml:3:32: error: sync.quorum is 5, but topology.workers is 4: set it to 4 or less, or auto\n"
+        "    3 | sync: {policy: quorum, quorum: 5}\n"
+        "      |                                ^\n");
+  CHECK(message("policy: subset, size: 9") ==
+        "a.yaml:2:30: error: sync.size is 9, but topology.workers is 4: set it to 4 or less, or auto");
+  CHECK(message("policy: local, period: 0") == "a.yaml:2:31: error: sync.period must be at least 1, got 0");
+  CHECK(message("policy: easgd, alpha: 1") == "a.yaml:2:30: error: sync.alpha must be below 1, got 1");
+  CHECK(message("policy: bmuf, block_momentum: 1") == "a.yaml:2:38: error: sync.block_momentum must be below 1, got 1");
+  CHECK(message("policy: bmuf, block_momentum: half") ==
+        "a.yaml:2:38: error: sync.block_momentum must be a number or auto, got 'half'");
+  CHECK(message("policy: easgd, alpha: 0.5") ==
+        "a.yaml:2:30: warning: sync.alpha is 0.5, and 4 workers together pull the centre beyond where they are: 1 / "
+        "workers = 0.25 is the most, and auto is 0.9 / workers");
+  CHECK(message("policy: easgd, alpha: 1/4").empty());
+  CHECK(message("policy: adaptive, low: 5, high: 4") ==
+        "a.yaml:2:31: error: sync.low is 5, above sync.high, which is 4");
+  CHECK(message("policy: adaptive, adapt: period, low: 0") ==
+        "a.yaml:2:46: error: sync.low is 0, but a period is 1 or more: set sync.low to 1 or more");
+  CHECK(
+      message("policy: adaptive, adapt: period, low: 1, high: 20, period: 32") ==
+      "a.yaml:2:67: warning: sync.period is 32, outside of 1 to 20, its bounds sync.low and sync.high: the run starts "
+      "with 20");
+  CHECK(message("policy: quorum, compensation: delay") ==
+        "a.yaml:2:38: error: sync.compensation makes up for old gradients, and under quorum none is old: set it to "
+        "none, or sync.policy to asp or ssp");
+  CHECK(message("policy: adaptive, compensation: delay").empty());
+  CHECK(message("policy: adaptive, adapt: period, low: 1, compensation: delay") ==
+        "a.yaml:2:63: error: sync.compensation makes up for old gradients, and under adaptive none is old: set it to "
+        "none, or sync.policy to asp or ssp");
+}
+
+TEST_CASE("every policy but bsp needs a server, and says so when there is none") {
+  for (const std::string& policy : find_key("sync.policy")->choices) {
+    CAPTURE(policy);
+    const std::string line = "sync: {policy: " + policy + "}\n";
+    const std::string problem = fmt::format(
+        "a.yaml:2:16: error: {} needs a server: set topology.servers to 1 or more, or sync.policy to bsp\n", policy);
+    CHECK((told_beside_model(line).find(problem) == 0) == (policy != "bsp"));
+    CHECK(told_beside_model(line + "topology: {workers: 2}\n").empty());
+    CHECK(told_beside_model(line + "topology: {servers: 1}\n").empty());
+  }
+}
+
+TEST_CASE("a policy's key that another policy would read is told to be idle") {
+  const auto message = [](const std::string& sync) {
+    const std::string out = told_beside_model("topology: {workers: 4}\nsync: {" + sync + "}\n");
+    return out.substr(0, out.find('\n'));
+  };
+  CHECK(
+      message("policy: ssp, period: 5") ==
+      "a.yaml:3:29: warning: sync.period has no effect: only local, easgd, bmuf and adaptive have it, and sync.policy "
+      "is ssp");
+  CHECK(message("policy: asp, staleness: 1") ==
+        "a.yaml:3:32: warning: sync.staleness has no effect: only ssp has it, and sync.policy is asp");
+  CHECK(message("policy: asp, lambda: 1") ==
+        "a.yaml:3:29: warning: sync.lambda has no effect: only sync.compensation: delay has it");
+  CHECK(message("policy: adaptive, period: 5") ==
+        "a.yaml:3:34: warning: sync.period has no effect: sync.adapt is staleness");
+  CHECK(message("policy: local, momentum: average") ==
+        "a.yaml:3:33: warning: sync.momentum has no effect: sgd has no moments");
+  CHECK(message("policy: asp, quorum: 2") ==
+        "a.yaml:3:29: warning: sync.quorum has no effect: only quorum has it, and sync.policy is asp");
+  CHECK(message("policy: asp, quorum: 3").empty());  // what auto stands for: a job with every key written out reads
+}
+
+TEST_CASE("slowness made on purpose is a distribution and names ranks that there are") {
+  const auto message = [](const std::string& inject) {
+    const std::string out = told_beside_model("topology: {workers: 4}\nfaults: {inject: {" + inject + "}}\n");
+    return out.substr(0, out.find('\n'));
+  };
+  const std::string forms =
+      "error: faults.inject.compute must be constant:1, exponential:1, pareto:1,2.5, two_point:1,5,0.1, slow:1,3,0 or "
+      "trace:FILE; got ";
+  CHECK(message("compute: 'two_point:1,5,0.1'").empty());
+  CHECK(message("compute: 'slow:1,3,3'").empty());
+  CHECK(message("compute: 'slow:1,3,9'") ==
+        "a.yaml:3:28: error: faults.inject.compute names rank 9, but topology.workers is 4: ranks count from 0");
+  CHECK(message("compute: 3") == "a.yaml:3:28: " + forms + "'3'");
+  CHECK(message("compute: 'pareto:1,1'") ==
+        "a.yaml:3:28: " + forms + "'pareto:1,1': the shape is above 1, or there is no mean");
+  CHECK(message("unit: 1 s") ==
+        "a.yaml:3:25: warning: faults.inject.unit has no effect: faults.inject.compute names no distribution");
+}
+
+TEST_CASE("a distribution draws what its text says") {
+  const auto parsed = [](const std::string& text) { return std::get<Distribution>(parse_distribution(text)); };
+  const auto mean_of = [](const Distribution& distribution, int ranks) {
+    double sum = 0;
+    constexpr std::uint64_t steps = 20000;
+    for (std::uint64_t step = 0; step < steps; ++step)
+      for (int rank = 0; rank < ranks; ++rank) sum += distribution.draw(7, rank, step);
+    return sum / static_cast<double>(steps) / ranks;
+  };
+  for (const std::string text : {"constant:2", "exponential:3", "pareto:1,4", "two_point:1,5,0.1", "slow:1,3,2"}) {
+    CAPTURE(text);
+    const Distribution distribution = parsed(text);
+    CHECK(mean_of(distribution, 4) == doctest::Approx(distribution.mean(4)).epsilon(0.02));
+    CHECK(distribution.draw(7, 1, 5) == parsed(text).draw(7, 1, 5));
+  }
+  CHECK(parsed("two_point:1,5,0.1").mean(8) == doctest::Approx(1.4));
+  CHECK(parsed("slow:2,3,1").draw(1, 1, 0) == 6);
+  CHECK(parsed("slow:2,3,1").draw(1, 0, 0) == 2);
+  CHECK(parsed("slow:2,3,1").slow_rank() == 1);
+  CHECK_FALSE(parsed("constant:2").slow_rank());
+}
+
+TEST_CASE("a distribution that is none is told with the forms and the reason") {
+  const auto reason = [](const std::string& text) {
+    const std::string problem = std::get<std::string>(parse_distribution(text));
+    const std::size_t at = problem.find("; got ");
+    CHECK(problem.substr(0, at) ==
+          "constant:1, exponential:1, pareto:1,2.5, two_point:1,5,0.1, slow:1,3,0 or trace:FILE");
+    return problem.substr(at + 6);
+  };
+  CHECK(reason("normal:1") == "'normal:1'");
+  CHECK(reason("constant") == "'constant': constant takes 1 number");
+  CHECK(reason("pareto:1") == "'pareto:1': pareto takes 2 numbers");
+  CHECK(reason("constant:x") == "'constant:x': \"x\" is no number");
+  CHECK(reason("constant:0") == "'constant:0': times and factors are above 0");
+  CHECK(reason("two_point:1,-5,0.1") == "'two_point:1,-5,0.1': times and factors are above 0");
+  CHECK(reason("two_point:1,5,2") == "'two_point:1,5,2': a probability is in [0, 1]");
+  CHECK(reason("slow:1,3,0.5") == "'slow:1,3,0.5': the rank is a whole number from 0");
+  CHECK(reason("trace:/") == "'trace:/': / is not a file");
+}
+
+TEST_CASE("a trace file has a line a step and a column a rank, starts again, and lies beside its job") {
+  const fs::path folder = fs::temp_directory_path() / fmt::format("dtrain-trace-{}", ::getpid());
+  make_folder(folder);
+  write_file(folder / "times.csv", std::string_view("1,2\r\n\n3 4\n"));
+  const std::string lines = "topology: {workers: 3}\nfaults: {inject: {compute: 'trace:times.csv'}}\n";
+  const ReadResult result = read_job(least + lines, (folder / "a.yaml").string());
+  INFO(render(result));
+  REQUIRE(result.ok());
+  CHECK(result.job.faults.inject.compute == "trace:" + (folder / "times.csv").string());
+  const auto times = std::get<Distribution>(parse_distribution(result.job.faults.inject.compute));
+  CHECK(times.draw(1, 0, 0) == 1);
+  CHECK(times.draw(1, 1, 1) == 4);
+  CHECK(times.draw(1, 2, 2) == 1);
+  CHECK(times.mean(3) == doctest::Approx((1 + 2 + 1 + 3 + 4 + 3) / 6.0));
+  write_file(folder / "times.csv", std::string_view("1,2\n1,0\n"));
+  CHECK(render(read_job(least + lines, (folder / "a.yaml").string())).find("line 2 has '0', not a time above 0") !=
+        std::string::npos);
+  fs::remove_all(folder);
+  CHECK_FALSE(read_job(least + lines, (folder / "a.yaml").string()).ok());
+}
+
+TEST_CASE("what a policy leaves to auto follows from the number of workers, and what was given stays") {
+  const Sync four = resolve_sync({}, 4);
+  CHECK(four.quorum == 3);
+  CHECK(four.size == 2);
+  CHECK(four.alpha == 0.9 / 4);
+  CHECK(four.block_momentum == 0.75);
+  const Sync one = resolve_sync({}, 1);
+  CHECK(one.quorum == 1);
+  CHECK(one.size == 1);
+  CHECK(one.block_momentum == 0);
+  Sync given;
+  given.quorum = 1, given.size = 4, given.alpha = 0.1, given.block_momentum = 0.5;
+  CHECK(resolve_sync(given, 4) == given);
+  CHECK(resolve_sync(four, 9) == four);
+}
+
+TEST_CASE("a job with nothing left to auto is read without a new remark") {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    CAPTURE(seed);
+    Job job = random_job(seed);
+    job.sync = {};
+    job.sync.policy = random_job(seed).sync.policy;
+    const std::string before = render(read_job(write_job(job), "b.yaml"));
+    job.sync = resolve_sync(job.sync, job.topology.workers);
+    const ReadResult after = read_job(write_job(job), "b.yaml");
+    REQUIRE(after.job == job);
+    REQUIRE((render(after).find("sync.") == std::string::npos) == (before.find("sync.") == std::string::npos));
+  }
+}
+
+TEST_CASE("a policy is called what a job calls it") {
+  CHECK(policy_name(PolicyName::bsp) == "bsp");
+  CHECK(policy_name(PolicyName::adaptive) == "adaptive");
+}
+
 TEST_CASE("an assertion names a metric that this job will have") {
   CHECK(told_beside_model("assert: [test.acuracy >= 0.9]\n") ==
         "a.yaml:2:10: error: no metric of this job is called 'test.acuracy'; did you mean 'test.accuracy'?\n"
@@ -354,7 +543,7 @@ TEST_CASE("a key without effect is a warning, and the job still stands") {
         "a.yaml:2:55: warning: train.schedule.floor has no effect: only the cosine schedule has it\n"
         "    2 | train: {optimizer: {momentum: 0.5}, schedule: {floor: 0.1}}\n"
         "      |                                                       ^~~\n"
-        "a.yaml:3:14: warning: sync.rate has no effect: under bsp a step is one mean over all workers\n"
+        "a.yaml:3:14: warning: sync.rate has no effect: only asp, ssp and adaptive have it, and sync.policy is bsp\n"
         "    3 | sync: {rate: share}\n"
         "      |              ^~~~~\n"
         "3 warnings\n");

@@ -1,10 +1,17 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
 
 #include "base/random.hpp"
+#include "data/division.hpp"
+#include "job/catalogue.hpp"
+#include "job/resolve.hpp"
 #include "math/fold.hpp"
 #include "plan/plan.hpp"
+#include "sync/policy.hpp"
 
 using namespace dtrain;
 
@@ -38,6 +45,17 @@ Case random_case(std::uint64_t seed) {
   out.job.train.epochs = pick(6, 1, 4);
   return out;
 }
+
+std::vector<int> ranks_of(const job::Job& job) {
+  std::vector<int> ranks;
+  for (int rank = 0; rank < job.topology.workers; ++rank) ranks.push_back(rank);
+  return ranks;
+}
+
+using job::PolicyName;
+constexpr std::array policies{PolicyName::bsp,    PolicyName::asp,    PolicyName::ssp,
+                              PolicyName::quorum, PolicyName::subset, PolicyName::local,
+                              PolicyName::easgd,  PolicyName::bmuf,   PolicyName::adaptive};
 
 }  // namespace
 
@@ -115,6 +133,187 @@ TEST_CASE("what is due every k steps or epochs falls due that often, whatever th
     }
     REQUIRE_FALSE(plan::due(plan, {0, job::Unit::epoch}, 0, plan.total_rows));
   }
+}
+
+TEST_CASE("under subset steps go on until the drawn parts make up the rows, and each counts what was drawn") {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    CAPTURE(seed);
+    Case c = random_case(seed);
+    c.job.seed = seed;
+    c.job.sync.policy = job::PolicyName::subset;
+    c.job.sync.size = 1 + static_cast<std::int64_t>(seed) % c.job.topology.workers;
+    c.job.data.sharing = seed % 3 == 0 ? job::Sharing::shard : job::Sharing::replicate;
+    const plan::Plan nominal = [&] {
+      job::Job job = c.job;
+      job.sync.policy = job::PolicyName::bsp;
+      return plan_of(job, c.rows, c.width);
+    }();
+    const plan::Plan plan = plan_of(c.job, c.rows, c.width);
+    const std::vector<int> everyone = ranks_of(c.job);
+    data::Division division(c.job, c.rows, everyone);
+    REQUIRE(std::ssize(plan.rows_before) == plan.total_steps + 1);
+    for (Index step = 0; step < plan.total_steps; ++step) {
+      Index rows = 0;
+      for (const int rank :
+           sync::subset_of(seed, static_cast<sync::Clock>(step), *c.job.sync.size, everyone, everyone.size()))
+        rows += division.count(step, rank);
+      REQUIRE(plan.rows_of_steps(step + 1) - plan.rows_of_steps(step) == rows);
+    }
+    REQUIRE(plan.rows_of_steps(0) == 0);
+    REQUIRE(plan.rows_of_steps(plan.total_steps) == plan.total_rows);
+    REQUIRE(plan.total_rows >= nominal.total_rows);
+    REQUIRE(plan.rows_of_steps(plan.total_steps - 1) < nominal.total_rows);
+    if (c.job.sync.size == c.job.topology.workers) REQUIRE(plan.total_steps == nominal.total_steps);
+  }
+}
+
+TEST_CASE("train.steps under subset is as many global batches of rows, however many steps they take") {
+  job::Job job = job_of({10}, 4, 1);
+  job.train.batch = 40;
+  job.train.epochs = 9;
+  job.train.steps = 10;
+  job.sync.policy = job::PolicyName::subset;
+  job.sync.size = 1;
+  const plan::Plan plan = plan_of(job, 1000, 20);
+  CHECK(plan.total_steps == 40);
+  CHECK(plan.total_rows == 400);
+}
+
+TEST_CASE("the plan's job leaves nothing of the policy to auto") {
+  const plan::Plan plan = plan_of(job_of({10}, 4, 1), 1000, 20);
+  CHECK(plan.job.sync == job::resolve_sync(plan.job.sync, 4));
+  CHECK(plan.job.sync.quorum == 3);
+}
+
+TEST_CASE("post-local begins where its length says, in whole steps") {
+  job::Job job = job_of({10}, 4, 1);
+  job.train.batch = 10;
+  job.train.epochs = 4;
+  const auto steps = [&](job::Length until) {
+    job.sync.single_until = until;
+    return plan::single_until_steps(plan_of(job, 95, 20));
+  };
+  job.sync.policy = job::PolicyName::local;
+  CHECK(steps({0, job::Unit::epoch}) == 0);
+  CHECK(steps({7, job::Unit::step}) == 7);
+  CHECK(steps({1.5, job::Unit::epoch}) == 15);
+  CHECK(steps({0.3, job::Unit::epoch}) == 3);
+  CHECK(steps({0.31, job::Unit::epoch}) == 4);
+  CHECK(steps({1e12, job::Unit::epoch}) == 40);
+  job.sync.policy = job::PolicyName::bsp;
+  CHECK(steps({7, job::Unit::step}) == 0);
+}
+
+TEST_CASE("only policies that take a step back hold what that needs") {
+  job::Job job = job_of({900}, 4, 2);
+  job.faults.on_worker_loss = job::OnWorkerLoss::keep_going;
+  for (const auto policy : policies) {
+    CAPTURE(job::policy_name(policy));
+    job.sync.policy = policy;
+    const bool takes_back = policy == job::PolicyName::bsp || policy == job::PolicyName::subset;
+    CHECK(plan_of(job, 1000, 900).undo_possible() == takes_back);
+  }
+  job.topology.servers = 1;
+  job.sync.policy = job::PolicyName::bsp;
+  CHECK_FALSE(plan_of(job, 1000, 900).undo_possible());
+}
+
+TEST_CASE("moments are held where optimizers step, and travel only when they are averaged") {
+  job::Job job = job_of({900}, 4, 2);
+  job.train.optimizer.type = job::OptimizerType::adam;
+  job.sync.adaptive_lambda = true;
+  struct Want {
+    job::PolicyName policy;
+    job::AverageMomentum momentum;
+    int server, worker, exchanged;
+  };
+  using M = job::AverageMomentum;
+  for (const Want& want :
+       {Want{job::PolicyName::bsp, M::average, 2, 0, 1}, Want{job::PolicyName::asp, M::keep, 2, 0, 1},
+        Want{job::PolicyName::local, M::keep, 0, 2, 1}, Want{job::PolicyName::local, M::average, 2, 2, 3},
+        Want{job::PolicyName::easgd, M::average, 0, 2, 1}, Want{job::PolicyName::bmuf, M::reset, 2, 2, 1},
+        Want{job::PolicyName::bmuf, M::average, 4, 2, 3}}) {
+    CAPTURE(job::policy_name(want.policy));
+    job.sync.policy = want.policy;
+    job.sync.momentum = want.momentum;
+    const plan::Plan plan = plan_of(job, 1000, 900);
+    CHECK(plan.server_arenas() == want.server);
+    CHECK(plan.worker_arenas() == want.worker);
+    CHECK(plan.exchanged_arenas() == want.exchanged);
+    CHECK(plan.moments() == 2);
+  }
+}
+
+TEST_CASE("a server that corrects for delay holds a version for each worker, and memory counts it") {
+  job::Job job = job_of({900}, 4, 1);
+  job.sync.policy = job::PolicyName::asp;
+  const auto memory = [&] { return plan::server_memory(plan_of(job, 1000, 900), 0).weights; };
+  const std::size_t plain = memory();
+  job.sync.compensation = job::Compensation::delay;
+  const auto arena = static_cast<std::size_t>(plan_of(job, 1000, 900).step_bytes());
+  CHECK(memory() - plain == 4 * arena);
+  job.sync.adaptive_lambda = true;
+  CHECK(memory() - plain == 6 * arena);
+}
+
+TEST_CASE("the bytes of a worker and step are two arenas, divided by the period where weights are exchanged") {
+  job::Job job = job_of({900}, 4, 2);
+  job.train.batch = 10;
+  job.train.epochs = 2;
+  job.train.optimizer.type = job::OptimizerType::momentum;
+  job.sync.period = 5;
+  const auto arenas = [&](job::PolicyName policy) {
+    job.sync.policy = policy;
+    const plan::Plan plan = plan_of(job, 100, 900);
+    return double(plan.bytes_per_worker_step()) / double(plan.step_bytes());
+  };
+  using P = job::PolicyName;
+  for (const P policy : {P::bsp, P::asp, P::ssp, P::quorum}) CHECK(arenas(policy) == 2);
+  for (const P policy : {P::local, P::easgd, P::bmuf}) CHECK(arenas(policy) == doctest::Approx(0.4));
+  job.sync.size = 1;
+  CHECK(arenas(P::subset) == 1.25);
+  job.sync.momentum = job::AverageMomentum::average;
+  CHECK(arenas(P::bmuf) == doctest::Approx(0.8));
+  job.sync.single_until = {1, job::Unit::epoch};
+  CHECK(arenas(P::local) == doctest::Approx(2 * (2 + 0.4) / 2));
+  job.sync.adapt = job::Adapts::period;
+  job.sync.low = 1, job.sync.high = 4;
+  CHECK(arenas(P::adaptive) == doctest::Approx(1));
+}
+
+TEST_CASE("the plan's line on sync says what the policy will do, in numbers") {
+  job::Job job = job_of({10}, 4, 1);
+  const auto line = [&](std::string_view name) {
+    const std::string text = plan::render(plan_of(job, 1000, 20));
+    const std::size_t begin = text.find(fmt::format("\n{:<10} ", name)) + 12;
+    return text.substr(begin, text.find('\n', begin) - begin);
+  };
+  CHECK(line("sync") == "bsp; learning rate 0.05 per step, 0.000391 per row");
+  CHECK(line("wire") == "1.68 kB a worker and step, half of it each way");
+  job.sync.policy = job::PolicyName::ssp;
+  CHECK(line("sync") ==
+        "ssp:3; learning rate 0.05 per push, 0.00156 per row (bsp would have 0.000391; sync.rate: share scales it so)");
+  job.sync.rate = job::Rate::share;
+  job.sync.compensation = job::Compensation::delay;
+  CHECK(line("sync") ==
+        "ssp:3; learning rate 0.05 per step, 0.000391 per row, gradients corrected for their delay by 0.04");
+  job.sync.policy = job::PolicyName::subset;
+  CHECK(line("sync") == "subset:2; learning rate 0.05 per step, 0.000781 per row");
+  CHECK(line("steps") == "16 in all, 64 rows each from 2 of 4 workers");
+  CHECK(line("wire") == "1.26 kB a worker and step, 420 B of it to the servers");
+  job.sync.policy = job::PolicyName::local;
+  job.sync.single_until = {8, job::Unit::step};
+  CHECK(line("sync") ==
+        "local:10; learning rate 0.05 per own step of 32 rows; weights averaged at each of the first 8, then every 10");
+  job.sync.policy = job::PolicyName::easgd;
+  CHECK(line("sync") == "easgd:10; learning rate 0.05 per own step of 32 rows; elastic pull by 0.225 every 10");
+  job.sync.policy = job::PolicyName::bmuf;
+  CHECK(
+      line("sync") ==
+      "bmuf:10; learning rate 0.05 per own step of 32 rows; weights averaged every 10, block momentum 0.75 (nesterov)");
+  const Json json = plan::to_json(plan_of(job, 1000, 20));
+  CHECK(json["policy"] == "bmuf");
+  CHECK(json["bytes_per_worker_step"] == 168);
 }
 
 TEST_CASE("threads share out the cores among the roles of the machine, and are at least one") {

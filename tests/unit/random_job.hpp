@@ -117,6 +117,32 @@ inline void random_train(Dice& dice, Job& job) {
   train.evaluate = dice.length(false);
 }
 
+inline void random_sync(Dice& dice, Job& job) {
+  const std::int64_t workers = job.topology.workers;
+  Sync& sync = job.sync;
+  sync.policy = dice.pick({PolicyName::bsp, PolicyName::asp, PolicyName::ssp, PolicyName::quorum, PolicyName::subset,
+                           PolicyName::local, PolicyName::easgd, PolicyName::bmuf, PolicyName::adaptive});
+  sync.staleness = dice.upto(100);
+  sync.eager = dice.coin();
+  if (dice.coin()) sync.quorum = 1 + dice.upto(workers - 1);
+  if (dice.coin()) sync.size = 1 + dice.upto(workers - 1);
+  sync.period = 1 + dice.upto(100);
+  sync.single_until = dice.length(false);
+  sync.momentum = dice.pick({AverageMomentum::keep, AverageMomentum::reset, AverageMomentum::average});
+  if (dice.coin()) sync.alpha = dice.real(1e-9, 0.99);
+  if (dice.coin()) sync.block_momentum = dice.real(0, 0.99);
+  sync.block_rate = dice.real(1e-9, 3);
+  sync.nesterov = dice.coin();
+  sync.adapt = dice.pick({Adapts::staleness, Adapts::period});
+  sync.low = 1 + dice.upto(9);
+  sync.high = sync.low + dice.upto(9);
+  if (sync.policy == PolicyName::asp || sync.policy == PolicyName::ssp)
+    sync.compensation = dice.pick({Compensation::none, Compensation::staleness, Compensation::delay});
+  sync.lambda = dice.real(0, 2);
+  sync.adaptive_lambda = dice.coin();
+  sync.rate = dice.pick({Rate::full, Rate::share});
+}
+
 inline Job random_job(std::uint64_t seed) {
   Dice dice(seed);
   Job job;
@@ -130,12 +156,16 @@ inline Job random_job(std::uint64_t seed) {
   if (dice.coin()) job.topology.servers = 1 + dice.upto(7);
   job.topology.external_servers = dice.upto(job.topology.servers.value_or(1));
   if (dice.coin()) job.topology.threads = 1 + dice.upto(7);
-  job.sync = {dice.pick({PolicyName::bsp, PolicyName::asp}), dice.pick({Rate::full, Rate::share}), Codec::none};
+  random_sync(dice, job);
   job.checkpoint = {dice.length(true), 1 + dice.upto(9)};
-  job.faults = {dice.real(0.1, 1e4), dice.real(0.1, 1e4), dice.pick({OnWorkerLoss::stop, OnWorkerLoss::keep_going}),
-                1 + dice.upto(job.topology.workers - 1)};
+  job.faults = {dice.real(0.1, 1e4),
+                dice.real(0.1, 1e4),
+                dice.pick({OnWorkerLoss::stop, OnWorkerLoss::keep_going}),
+                1 + dice.upto(job.topology.workers - 1),
+                {dice.pick<std::string>({"", "constant:1", "pareto:1,2.5", "two_point: 1, 5, 1/10", "slow:1,3,1"}),
+                 dice.real(1e-3, 1)}};
   job.output = {"/runs/" + job.name, dice.pick({IfExists::make_new, IfExists::replace, IfExists::fail}),
-                1 + dice.upto(999)};
+                1 + dice.upto(999), dice.coin()};
   const double bound = dice.real(-1, 1);
   job.assertions = {{"train.loss", "<=", bound, fmt::format("train.loss <= {}", bound)}};
   return job;

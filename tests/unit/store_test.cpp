@@ -59,6 +59,12 @@ Arena awkward(Index count, std::uint32_t salt) {
   return arena;
 }
 
+OwnState own_state(Index weights, int moments, std::uint32_t salt) {
+  OwnState own{awkward(weights, salt), {}};
+  for (int k = 0; k < moments; ++k) own.moments.push_back(awkward(weights, salt + 1 + static_cast<std::uint32_t>(k)));
+  return own;
+}
+
 State state_at(std::uint64_t step, Index weights = 37, int moments = 2) {
   State state;
   state.step = step;
@@ -71,15 +77,25 @@ State state_at(std::uint64_t step, Index weights = 37, int moments = 2) {
   return state;
 }
 
+void check_same(const std::vector<Arena>& a, const std::vector<Arena>& b) {
+  REQUIRE(a.size() == b.size());
+  for (std::size_t k = 0; k < a.size(); ++k) CHECK(same_bits(a[k].span(), b[k].span()));
+}
+
 void check_same(const State& a, const State& b) {
   CHECK(a.step == b.step);
   CHECK(a.applied_rows == b.applied_rows);
   CHECK(a.clocks == b.clocks);
   CHECK(a.updates == b.updates);
   CHECK(a.facts == b.facts);
+  CHECK(a.policy == b.policy);
   CHECK(same_bits(a.weights.span(), b.weights.span()));
-  REQUIRE(a.moments.size() == b.moments.size());
-  for (std::size_t k = 0; k < a.moments.size(); ++k) CHECK(same_bits(a.moments[k].span(), b.moments[k].span()));
+  check_same(a.moments, b.moments);
+  REQUIRE(a.own.size() == b.own.size());
+  for (std::size_t r = 0; r < a.own.size(); ++r) {
+    CHECK(same_bits(a.own[r].weights.span(), b.own[r].weights.span()));
+    check_same(a.own[r].moments, b.own[r].moments);
+  }
 }
 
 std::vector<std::string> names_in(const fs::path& folder) {
@@ -193,7 +209,7 @@ TEST_CASE("every checkpoint of the corpus is read or refused as its name says") 
     if (name.starts_with("bad")) CHECK(kind == Kind::checkpoint);
     ++seen;
   }
-  CHECK(seen > 25);
+  CHECK(seen > 50);
 }
 
 TEST_CASE("every model of the corpus is read or refused as its name says") {
@@ -235,6 +251,18 @@ TEST_CASE("a checkpoint comes back with the same bits") {
     check_same(load_newest(scratch.path()).value(), state);
   }
   CHECK(names_in(scratch.path() / "checkpoints") == std::vector<std::string>{"step-400"});
+}
+
+TEST_CASE("a checkpoint keeps what each worker has of its own, and what the policy must know") {
+  const Scratch scratch;
+  for (const int workers : {1, 3})
+    for (const int moments : {0, 2}) {
+      State state = state_at(7, 19, 1);
+      for (int r = 0; r < workers; ++r)
+        state.own.push_back(own_state(19, moments, 100 + 10 * static_cast<std::uint32_t>(r)));
+      state.policy = {{"memory", {0.1, -1e300, 3}}, {"worklist", {1, 2}}, {"own_updates", {7, 6, 5}}};
+      check_same(load(save(scratch.path(), state, 1)), state);
+    }
 }
 
 TEST_CASE("DONE lists the sum of every other file as sha256sum does") {

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -14,10 +15,11 @@ using namespace dtrain::wire;
 
 namespace {
 
-const Type types[] = {Type::join,    Type::ready,   Type::progress, Type::left,    Type::failed,     Type::frozen,
-                      Type::start,   Type::welcome, Type::stop,     Type::abort,   Type::membership, Type::lost,
-                      Type::pull,    Type::refused, Type::push,     Type::leave,   Type::weights,    Type::load,
-                      Type::squares, Type::cut,     Type::goodbye,  Type::snapshot};
+const Type types[] = {Type::join,    Type::ready,   Type::progress, Type::left,     Type::failed,     Type::frozen,
+                      Type::start,   Type::welcome, Type::stop,     Type::abort,    Type::membership, Type::lost,
+                      Type::pull,    Type::refused, Type::push,     Type::leave,    Type::weights,    Type::load,
+                      Type::squares, Type::cut,     Type::goodbye,  Type::snapshot, Type::changed,    Type::traced,
+                      Type::decided, Type::arrived, Type::save,     Type::mark};
 
 /// A header that contradicts nothing, its other fields of any size.
 Header random_header(std::uint64_t seed) {
@@ -42,6 +44,8 @@ Header random_header(std::uint64_t seed) {
   header.offset = wide() >> 2;
   header.count = wide() >> 3;
   header.rows = wide();
+  header.due = wide();
+  header.note = wide();
   const bool floats = !hashes_payload(header.type);
   header.payload = floats ? 4 * header.count : wide();
   header.payload_hash = floats ? 0 : wide();
@@ -90,10 +94,12 @@ TEST_CASE("a header lies in memory as its grammar says, lowest byte first") {
   header.nonce = 0x1122334455667788;
   header.clock = 5;
   header.rows = 64;
+  header.due = 0x0807060504030201;
+  header.note = 0x2030;
   const auto bytes = encode(header);
   const auto at = [&](std::size_t k) { return std::to_integer<int>(bytes[k]); };
   CHECK(std::memcmp(bytes.data(), "1RTD", 4) == 0);
-  CHECK(at(4) == 1);
+  CHECK(at(4) == 2);
   CHECK(at(6) == 33);
   CHECK(at(10) == 2);
   CHECK(at(12) == 4);
@@ -104,7 +110,12 @@ TEST_CASE("a header lies in memory as its grammar says, lowest byte first") {
   CHECK(at(60) == 1);
   CHECK(at(72) == 2);
   CHECK(at(80) == 64);
-  CHECK(at(88) == 8);
+  CHECK(at(88) == 1);
+  CHECK(at(95) == 8);
+  CHECK(at(96) == 0x30);
+  CHECK(at(97) == 0x20);
+  CHECK(at(104) == 8);
+  CHECK(at(112) == 0);
 }
 
 TEST_CASE("a header with any one bit flipped is refused") {
@@ -124,10 +135,10 @@ TEST_CASE("a header with any one bit flipped is refused") {
 TEST_CASE("a header cut short at any length, or with a byte too many, is refused") {
   const auto bytes = encode(random_header(1));
   for (std::size_t length = 0; length < header_bytes; ++length)
-    CHECK(refusal(std::span(bytes).first(length)) == "a header has 112 bytes, not " + std::to_string(length));
+    CHECK(refusal(std::span(bytes).first(length)) == "a header has 128 bytes, not " + std::to_string(length));
   std::vector<std::byte> longer(bytes.begin(), bytes.end());
   longer.push_back(std::byte{0});
-  CHECK(refusal(longer) == "a header has 112 bytes, not 113");
+  CHECK(refusal(longer) == "a header has 128 bytes, not 129");
 }
 
 TEST_CASE("a header that contradicts itself is refused with the reason") {
@@ -153,9 +164,21 @@ TEST_CASE("a header that contradicts itself is refused with the reason") {
         "weights 9223372036854775806 and 2 more are beyond any vector");
   CHECK(with([](Header& h) { h.offset = ~std::uint64_t{0}; }) ==
         "weights 18446744073709551615 and 2 more are beyond any vector");
-  auto newer = encode(push_header());
-  newer[4] = std::byte{2};
-  CHECK(refusal(newer) == "the sender speaks version 2 of the wire, this is version 1");
+  for (const int theirs : {1, 3}) {
+    auto other = encode(push_header());
+    other[4] = std::byte(theirs);
+    CHECK(refusal(other) == "the sender speaks version " + std::to_string(theirs) + " of the wire, this is version 2");
+  }
+}
+
+TEST_CASE("a message type is known if it is in the list, and only then") {
+  for (int number = 0; number < 300; ++number) {
+    CAPTURE(number);
+    Header header;
+    header.type = Type{static_cast<std::uint16_t>(number)};
+    const bool listed = std::find(std::begin(types), std::end(types), header.type) != std::end(types);
+    CHECK(refusal(header).empty() == listed);
+  }
 }
 
 TEST_CASE("random bytes are refused") {

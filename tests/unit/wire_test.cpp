@@ -91,6 +91,38 @@ TEST_CASE("messages arrive with their sender, payload and a connection to match,
   }
 }
 
+TEST_CASE("a message that is forwarded keeps its numbers and its header, but for who sends it") {
+  Two two;
+  const std::vector<float> values{1.5f, -2.0f, 1e-40f};
+  Header header = header_of(Type::snapshot);
+  header.clock = 8, header.slice = 1, header.rows = 3, header.due = 5, header.note = 6, header.offset = 40;
+  header.count = 3;
+  InFlight in_flight;
+  REQUIRE(two.worker.send_floats(self_of(Role::worker, 2), header, values, in_flight));
+  Message received = next(two.server);
+  Context context;
+  Socket on{context, Socket::Pattern::router, ""}, back{context, Socket::Pattern::dealer, "c"};
+  back.connect(on.bind(loopback));
+  back.send(self_of(Role::coordinator), header_of(Type::pull), std::string_view());
+  next(on);
+  REQUIRE(on.forward(self_of(Role::server, 1), received.header, std::move(received.payload), "c"));
+  const Message message = next(back);
+  CHECK(message.header.sender_role == Role::server);
+  CHECK(message.header.sender_rank == 1);
+  CHECK(message.header.sequence == 1);
+  CHECK(message.header.type == Type::snapshot);
+  CHECK(message.header.clock == 8);
+  CHECK(message.header.slice == 1);
+  CHECK(message.header.rows == 3);
+  CHECK(message.header.due == 5);
+  CHECK(message.header.note == 6);
+  CHECK(message.header.offset == 40);
+  REQUIRE(message.payload.size() == 12);
+  CHECK(std::memcmp(message.payload.data(), values.data(), 12) == 0);
+  CHECK_FALSE(on.forward(self_of(Role::server, 1), message.header, zmq::message_t(12), "nobody"));
+  CHECK(becomes_idle(in_flight));
+}
+
 TEST_CASE("floats that cannot be sent are let go of at once") {
   Two two;
   const std::vector<float> values(1000);
@@ -159,7 +191,7 @@ TEST_CASE("bad messages are dropped with the reason, and the good one after them
   REQUIRE(until({&two.server.get()}, [&] { return (message = two.server.receive(nonce, note)).has_value(); }));
   CHECK(message->text() == "hello");
   CHECK(reasons == std::vector<std::string>{
-                       "from w0: a header has 112 bytes, not 0", "from w0: a header has 112 bytes, not 7",
+                       "from w0: a header has 128 bytes, not 0", "from w0: a header has 128 bytes, not 7",
                        "from w0: a message has 1 or 2 frames, not 3", "from w0: a message has 1 or 2 frames, not 6",
                        "from w0: the header announces 5 bytes, 0 came", "from w0: the header announces 5 bytes, 6 came",
                        "from w0: the payload's hash is wrong", "from w0: the header announces 8 bytes, 7 came",

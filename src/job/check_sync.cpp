@@ -1,0 +1,132 @@
+/// Rules on the policy and its numbers.
+
+#include <algorithm>
+#include <vector>
+
+#include "job/catalogue.hpp"
+#include "job/check.hpp"
+
+namespace dtrain::job {
+namespace {
+
+using P = PolicyName;
+
+bool averages(const Sync& sync) {
+  return sync.policy == P::local || sync.policy == P::bmuf ||
+         (sync.policy == P::adaptive && sync.adapt == Adapts::period);
+}
+
+/// Whether pushes are applied one by one, each to weights that others have moved meanwhile.
+bool applies_each_push(const Sync& sync) {
+  return sync.policy == P::asp || sync.policy == P::ssp ||
+         (sync.policy == P::adaptive && sync.adapt == Adapts::staleness);
+}
+
+bool has_moments(OptimizerType type) { return type != OptimizerType::sgd; }
+
+/// "only ssp has it", for keys that are read under some policies and not under this one.
+struct Owned {
+  const char* key;
+  std::vector<P> by;
+};
+const std::vector<Owned>& owned_keys() {
+  static const std::vector<Owned> keys{{"sync.staleness", {P::ssp}},
+                                       {"sync.eager", {P::ssp}},
+                                       {"sync.quorum", {P::quorum}},
+                                       {"sync.size", {P::subset}},
+                                       {"sync.adapt", {P::adaptive}},
+                                       {"sync.low", {P::adaptive}},
+                                       {"sync.high", {P::adaptive}},
+                                       {"sync.period", {P::local, P::easgd, P::bmuf, P::adaptive}},
+                                       {"sync.single_until", {P::local}},
+                                       {"sync.momentum", {P::local, P::bmuf, P::adaptive}},
+                                       {"sync.alpha", {P::easgd}},
+                                       {"sync.block_momentum", {P::bmuf}},
+                                       {"sync.block_rate", {P::bmuf}},
+                                       {"sync.nesterov", {P::bmuf}},
+                                       {"sync.rate", {P::asp, P::ssp, P::adaptive}}};
+  return keys;
+}
+
+void check_owners(Rules& rules) {
+  const P policy = rules.job.sync.policy;
+  for (const Owned& key : owned_keys()) {
+    if (std::find(key.by.begin(), key.by.end(), policy) != key.by.end()) continue;
+    std::vector<std::string> names;
+    for (const P owner : key.by) names.push_back(policy_name(owner));
+    rules.idle(key.key, fmt::format("only {} {} it, and sync.policy is {}", in_words(names),
+                                    names.size() == 1 ? "has" : "have", policy_name(policy)));
+  }
+}
+
+/// What adaptive reads depends on what it adapts.
+void check_adaptive(Rules& rules) {
+  const Sync& sync = rules.job.sync;
+  if (sync.policy != P::adaptive || !rules.sound({"sync.adapt"})) return;
+  const bool period = sync.adapt == Adapts::period;
+  if (!period) rules.idle("sync.period", "sync.adapt is staleness");
+  if (!period) rules.idle("sync.momentum", "sync.adapt is staleness, and no weights are averaged");
+  if (period) rules.idle("sync.rate", "sync.adapt is period, and workers exchange weights");
+  if (!rules.sound({"sync.low", "sync.high"})) return;
+  if (sync.low > sync.high)
+    return rules.error({"sync.low", "sync.high"}, "sync.low is {}, above sync.high, which is {}", sync.low, sync.high);
+  if (period && sync.low < 1 && rules.given("sync.low"))
+    return rules.error({"sync.low", "sync.adapt"},
+                       "sync.low is {}, but a period is 1 or more: set sync.low to 1 or more", sync.low);
+  if (period && (sync.period < sync.low || sync.period > sync.high))
+    rules.warning({"sync.period", "sync.high", "sync.low"},
+                  "sync.period is {}, outside of {} to {}, its bounds sync.low and sync.high: the run starts with {}",
+                  sync.period, sync.low, sync.high, std::clamp(sync.period, sync.low, sync.high));
+}
+
+void check_counts(Rules& rules) {
+  const Sync& sync = rules.job.sync;
+  const std::int64_t workers = rules.job.topology.workers;
+  if (!rules.sound({"topology.workers"})) return;
+  const auto check = [&](P policy, const char* key, std::optional<std::int64_t> count) {
+    if (sync.policy == policy && count && *count > workers)
+      rules.error({key}, "{} is {}, but topology.workers is {}: set it to {} or less, or auto", key, *count, workers,
+                  workers);
+  };
+  check(P::quorum, "sync.quorum", sync.quorum);
+  check(P::subset, "sync.size", sync.size);
+  const double pull = sync.alpha.value_or(0) * static_cast<double>(workers);
+  if (sync.policy == P::easgd && pull > 1)
+    rules.warning({"sync.alpha"},
+                  "sync.alpha is {}, and {} workers together pull the centre beyond where they are: 1 / workers = "
+                  "{:.3g} is the most, and auto is 0.9 / workers",
+                  *sync.alpha, workers, 1 / static_cast<double>(workers));
+}
+
+void check_compensation(Rules& rules) {
+  const Sync& sync = rules.job.sync;
+  if (!rules.sound({"sync.compensation"})) return;
+  if (sync.compensation != Compensation::none && !applies_each_push(sync) && rules.sound({"sync.adapt"}))
+    rules.error(
+        {"sync.compensation"},
+        "sync.compensation makes up for old gradients, and under {} none is old: set it to none, or sync.policy "
+        "to asp or ssp",
+        policy_name(sync.policy));
+  if (sync.compensation == Compensation::delay) return;
+  rules.idle("sync.lambda", "only sync.compensation: delay has it");
+  rules.idle("sync.adaptive_lambda", "only sync.compensation: delay has it");
+}
+
+}  // namespace
+
+void check_sync(Rules& rules) {
+  const Sync& sync = rules.job.sync;
+  if (!rules.sound({"sync.policy"})) return;
+  if (sync.policy != P::bsp && is_alone(rules) &&
+      rules.sound({"topology.workers", "topology.external", "topology.servers", "topology.external_servers"}))
+    rules.error({"sync.policy"}, "{} needs a server: set topology.servers to 1 or more, or sync.policy to bsp",
+                policy_name(sync.policy));
+  check_owners(rules);
+  check_adaptive(rules);
+  check_counts(rules);
+  check_compensation(rules);
+  if (averages(sync) && rules.sound({"train.optimizer.type"}) && !has_moments(rules.job.train.optimizer.type))
+    rules.idle("sync.momentum", "sgd has no moments");
+}
+
+}  // namespace dtrain::job

@@ -1,0 +1,96 @@
+#include "job/fields.hpp"
+#include "job/key.hpp"
+
+namespace dtrain::job {
+namespace {
+
+/// When a rank goes on.
+void add_gate_keys(Keys& keys) {
+  keys.push_back(in_unit(integer_key("sync.staleness", JOB_FIELD(sync.staleness), between(0, 1e9), "3",
+                                     "Under ssp, how far a worker may be ahead of the slowest."),
+                         "steps"));
+  keys.push_back(boolean_key("sync.eager", JOB_FIELD(sync.eager), "false",
+                             "Under ssp, whether all workers get fresh weights whenever the slowest moves on."));
+  keys.push_back(auto_integer_key("sync.quorum", JOB_FIELD(sync.quorum), between(1, 10000),
+                                  "Under quorum, how many pushes end a step; auto is all workers but one."));
+  keys.push_back(auto_integer_key("sync.size", JOB_FIELD(sync.size), between(1, 10000),
+                                  "Under subset, how many workers are drawn for a step; auto is half of them."));
+  keys.push_back(choice_key<Adapts>("sync.adapt", JOB_FIELD(sync.adapt),
+                                    {{"staleness", Adapts::staleness}, {"period", Adapts::period}}, "staleness",
+                                    "Under adaptive, what is set while running: the staleness of ssp, by the measured "
+                                    "waits, or the period of local, by the loss."));
+  keys.push_back(integer_key("sync.low", JOB_FIELD(sync.low), between(0, 1e9), "0",
+                             "Under adaptive, the least staleness or period."));
+  keys.push_back(integer_key("sync.high", JOB_FIELD(sync.high), between(0, 1e9), "10",
+                             "Under adaptive, the greatest staleness or period."));
+}
+
+/// Policies whose workers step by themselves.
+void add_weight_keys(Keys& keys) {
+  keys.push_back(in_unit(integer_key("sync.period", JOB_FIELD(sync.period), between(1, 1e9), "10",
+                                     "Under local, easgd and bmuf, a worker's own steps between two exchanges; under "
+                                     "adaptive, the first such period."),
+                         "steps"));
+  keys.push_back(length_key("sync.single_until", JOB_FIELD(sync.single_until), false, "0 epoch",
+                            "Under local, the period is 1 until then (post-local)."));
+  keys.push_back(choice_key<AverageMomentum>(
+      "sync.momentum", JOB_FIELD(sync.momentum),
+      {{"keep", AverageMomentum::keep}, {"reset", AverageMomentum::reset}, {"average", AverageMomentum::average}},
+      "keep",
+      "Under local and bmuf, what becomes of the workers' optimizer moments when their weights are averaged: kept, set "
+      "to zero, or averaged too."));
+  keys.push_back(auto_number_key("sync.alpha", JOB_FIELD(sync.alpha), strictly_between(0, 1),
+                                 "Under easgd, the share of the way that worker and centre go towards each other; auto "
+                                 "is 0.9 / workers."));
+  keys.push_back(auto_number_key("sync.block_momentum", JOB_FIELD(sync.block_momentum), from_to_below(0, 1),
+                                 "Under bmuf, the momentum of block updates; auto is 1 - 1 / workers."));
+  keys.push_back(number_key("sync.block_rate", JOB_FIELD(sync.block_rate), above(0), "1",
+                            "Under bmuf, the share of a block's change that is taken."));
+  keys.push_back(boolean_key("sync.nesterov", JOB_FIELD(sync.nesterov), "true",
+                             "Under bmuf, whether a block starts where the momentum leads."));
+}
+
+/// Policies whose pushes are applied one by one.
+void add_push_keys(Keys& keys) {
+  keys.push_back(choice_key<Compensation>(
+      "sync.compensation", JOB_FIELD(sync.compensation),
+      {{"none", Compensation::none}, {"staleness", Compensation::staleness}, {"delay", Compensation::delay}}, "none",
+      "Under asp and ssp, what is done about old gradients: nothing; the learning rate divided by the staleness; or "
+      "the gradient corrected by how far the weights have moved since they were pulled."));
+  keys.push_back(
+      number_key("sync.lambda", JOB_FIELD(sync.lambda), at_least(0), "0.04", "Strength of sync.compensation: delay."));
+  keys.push_back(boolean_key("sync.adaptive_lambda", JOB_FIELD(sync.adaptive_lambda), "false",
+                             "Whether sync.lambda is divided by the root of each weight's mean squared gradient."));
+  keys.push_back(
+      choice_key<Rate>("sync.rate", JOB_FIELD(sync.rate), {{"full", Rate::full}, {"share", Rate::share}}, "full",
+                       "Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch."));
+}
+
+}  // namespace
+
+void add_sync_keys(Keys& keys) {
+  keys.push_back(map_key("sync", "When workers wait for each other, and what they exchange."));
+  keys.push_back(choice_key<PolicyName>("sync.policy", JOB_FIELD(sync.policy),
+                                        {{"bsp", PolicyName::bsp},
+                                         {"asp", PolicyName::asp},
+                                         {"ssp", PolicyName::ssp},
+                                         {"quorum", PolicyName::quorum},
+                                         {"subset", PolicyName::subset},
+                                         {"local", PolicyName::local},
+                                         {"easgd", PolicyName::easgd},
+                                         {"bmuf", PolicyName::bmuf},
+                                         {"adaptive", PolicyName::adaptive}},
+                                        "bsp",
+                                        "bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more "
+                                        "than sync.staleness steps ahead; quorum: a step takes the first pushes; "
+                                        "subset: a step is a few workers' drawn by lot; local: workers step alone and "
+                                        "average; easgd: they pull at a common centre; bmuf: averages with block "
+                                        "momentum; adaptive: ssp or local with a bound set while running."));
+  add_gate_keys(keys);
+  add_weight_keys(keys);
+  add_push_keys(keys);
+  keys.push_back(choice_key<Codec>("sync.codec", JOB_FIELD(sync.codec), {{"none", Codec::none}}, "none",
+                                   "How gradients are packed; none sends them as 32-bit floats."));
+}
+
+}  // namespace dtrain::job

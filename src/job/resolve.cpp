@@ -1,0 +1,18 @@
+#include "job/resolve.hpp"
+
+#include <algorithm>
+
+namespace dtrain::job {
+
+Sync resolve_sync(const Sync& sync, std::int64_t workers) {
+  const auto n = static_cast<double>(workers);
+  Sync out = sync;
+  out.quorum = sync.quorum.value_or(std::max<std::int64_t>(1, workers - 1));
+  out.size = sync.size.value_or(std::max<std::int64_t>(1, workers / 2));
+  out.alpha = sync.alpha.value_or(0.9 / n);
+  out.block_momentum = sync.block_momentum.value_or(1 - 1 / n);
+  if (sync.adapt == Adapts::period) out.low = std::max<std::int64_t>(1, sync.low);
+  return out;
+}
+
+}  // namespace dtrain::job

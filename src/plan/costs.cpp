@@ -1,0 +1,82 @@
+/// What a plan costs: operations, arenas, bytes on the wire and in memory.
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/network.hpp"
+#include "optim/optimizer.hpp"
+#include "optim/schedule.hpp"
+#include "plan/plan.hpp"
+#include "sync/policy.hpp"
+#include "sync/update.hpp"
+
+namespace dtrain::plan {
+
+double Plan::flops_per_row() const {
+  double flops = 0;
+  for (const model::Tensor& tensor : layout.tensors)
+    if (!tensor.is_bias) flops += (tensor.layer == 0 ? 4.0 : 6.0) * double(tensor.count());
+  return flops;
+}
+
+int Plan::moments() const { return optim::state_count(job.train.optimizer.type); }
+
+bool Plan::averages_moments() const {
+  return sync::traits(job.sync).weights && job.sync.policy != job::PolicyName::easgd &&
+         job.sync.momentum == job::AverageMomentum::average;
+}
+
+int Plan::server_arenas() const {
+  const bool holds_moments = !sync::traits(job.sync).weights || averages_moments();
+  return sync::extra_arenas(job.sync) + (holds_moments ? moments() : 0);
+}
+
+int Plan::worker_arenas() const { return sync::traits(job.sync).weights ? moments() : 0; }
+
+int Plan::exchanged_arenas() const { return 1 + (averages_moments() ? moments() : 0); }
+
+Index Plan::period() const {
+  const job::Sync& sync = job.sync;
+  if (!sync::traits(sync).weights) return 1;
+  return sync.policy == job::PolicyName::adaptive ? std::clamp(sync.period, sync.low, sync.high) : sync.period;
+}
+
+double Plan::pull_bytes() const {
+  if (servers == 0) return 0;
+  const double single = total_steps > 0 ? double(single_until_steps(*this)) / double(total_steps) : 0;
+  return double(step_bytes()) * exchanged_arenas() * (single + (1 - single) / double(period()));
+}
+
+double Plan::push_bytes() const {
+  const bool drawn = job.sync.policy == job::PolicyName::subset;
+  return pull_bytes() * (drawn ? double(*job.sync.size) / workers : 1.0);
+}
+
+Index Plan::bytes_per_worker_step() const { return std::llround(push_bytes() + pull_bytes()); }
+
+double learning_rate(const Plan& plan, Index applied_rows) {
+  return optim::learning_rate(plan.job.train.schedule, plan.job.train.optimizer.learning_rate,
+                              {applied_rows, plan.facts.train_rows, plan.job.train.batch, plan.total_rows});
+}
+
+Memory server_memory(const Plan& plan, int rank) {
+  const Slice& slice = plan.slices[static_cast<std::size_t>(rank)];
+  const auto bytes = static_cast<std::size_t>(4 * (slice.end - slice.begin));
+  const auto workers = static_cast<std::size_t>(plan.workers);
+  const std::size_t versions = plan.undo_possible() ? 3 : 2;
+  const std::size_t pulled = plan.job.sync.compensation == job::Compensation::delay ? workers : 0;
+  const auto arenas = static_cast<std::size_t>(1 + plan.server_arenas()) * versions + pulled;
+  const auto pushes = static_cast<std::size_t>(plan.exchanged_arenas()) * workers * (plan.undo_possible() ? 2 : 1);
+  return {bytes * arenas, bytes * pushes};
+}
+
+Memory worker_memory(const Plan& plan) {
+  const auto bytes = static_cast<std::size_t>(plan.step_bytes());
+  const bool steps = sync::traits(plan.job.sync).weights;
+  const auto arenas = static_cast<std::size_t>(steps ? 1 + 2 * (1 + plan.worker_arenas()) : 2);
+  const Index rows = plan.worker_rows();
+  const model::Network<float> network(plan.job.model, plan.width, rows, 1);
+  return {arenas * bytes, network.bytes() + static_cast<std::size_t>(4 * rows * (plan.width + 1))};
+}
+
+}  // namespace dtrain::plan

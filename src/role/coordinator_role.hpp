@@ -1,0 +1,89 @@
+#pragma once
+/// The coordinator of a run with servers: who takes part, what they are told, and what comes of them. In two files:
+/// coordinator.cpp (from spawning to parting) and coordinator_members.cpp (who is lost, and how the others go on).
+///
+/// One thread. Included by these files only.
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/hash.hpp"
+#include "role/assembly.hpp"
+#include "role/connections.hpp"
+#include "role/coordinator.hpp"
+#include "role/roster.hpp"
+
+namespace dtrain::role {
+
+class Coordinator {
+ public:
+  explicit Coordinator(Course& course)
+      : course_(course),
+        plan_(course.plan()),
+        nonce_(entropy()),
+        doors_(context_, nonce_, outer_door(course)),
+        roster_(plan_),
+        assembly_(plan_),
+        state_(course.take_initial_state()),
+        connections_(context_, Seconds(plan_.job.faults.join_within)) {}
+
+  std::vector<RoleReport> run();
+
+ private:
+  static Doors::Outer outer_door(const Course& course);
+  void train_all();
+  void note_fault(const Error& error);
+  void spawn();
+  void announce();
+  void form();
+  void start();
+  void send_recording();
+  void load(int server);
+  void load_arena(int server, std::size_t index, const Arena& arena, std::size_t worker);
+  void train();
+  void part();
+  void end_children(bool kindly);
+
+  void pump(int timeout_ms);
+  void hear(Knock& knock);
+  void admit(const Knock& knock);
+  void welcome(Member& member, const Knock& knock, const Join& join);
+  std::vector<std::string> binds(const Member& member, const wire::Message& message) const;
+  std::string endpoint_for(const Member& server, const Member& reader) const;
+  void note_progress(Member& member, const wire::Message& message);
+  void note_cut(const Member& member, const Cut& cut);
+  void note_change(const Member& member, const Changed& changed);
+  void check_children();
+  void check_connections();
+  void forgive_pause();
+  void check_stalls();
+  void lose(Member& member, const std::string& how);
+  void settle_membership();
+  void settle_step(Membership& membership);
+  void collect_snapshots();
+  [[noreturn]] void fail_lost(const Member& member, const std::string& how);
+  void tell_all(wire::Type type, std::string_view payload = {});
+  std::vector<RoleReport> reports();
+
+  Course& course_;
+  const plan::Plan& plan_;
+  std::uint64_t nonce_;
+  wire::Context context_;
+  Doors doors_;
+  Roster roster_;
+  Assembly assembly_;
+  store::State state_;  ///< that the servers start from
+  wire::InFlight loading_;
+  std::deque<wire::Socket> data_;  ///< one to each server
+  Connections connections_;        ///< of these
+  bool training_ = false, stop_told_ = false, all_told_ = false, last_seen_ = false;
+  std::uint32_t epoch_ = 0;
+  std::optional<int> settling_;  ///< a lost worker whose step in flight is being settled
+  std::deque<int> to_settle_;
+  std::vector<std::optional<Frozen>> frozen_;
+  Clock::time_point looked_ = Clock::now();  ///< for stalls
+};
+
+}  // namespace dtrain::role

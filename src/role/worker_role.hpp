@@ -1,0 +1,159 @@
+#pragma once
+/// The worker: computes gradients on its rows. In four files: worker.cpp (its life, step after step), worker_step.cpp
+/// (one step), worker_exchange.cpp (what comes from servers and goes to them), worker_own.cpp (where workers step by
+/// themselves).
+///
+/// One thread. Included by these files only.
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "data/division.hpp"
+#include "data/worklist.hpp"
+#include "job/distribution.hpp"
+#include "model/network.hpp"
+#include "role/connections.hpp"
+#include "role/council.hpp"
+#include "role/link.hpp"
+#include "role/owner.hpp"
+#include "sync/policy.hpp"
+
+namespace dtrain::role {
+
+class Worker final : public model::LayerEvents {
+ public:
+  Worker(Link& link, const Welcome& welcome);
+
+  void connect(const Start& start);
+  void train();
+  void leave();
+
+  bool before_forward(int layer) override;
+  bool after_backward(int layer) override;
+
+ private:
+  /// What comes from one server.
+  struct Inflow {
+    wire::Socket socket;
+    std::vector<sync::Clock> arrived;  ///< per piece: the clock it is for, plus 1; 0: none yet
+    sync::Clock released = 0;          ///< the same of the newest release without weights: a step without rows of ours
+    std::uint32_t least_epoch = 0;     ///< older pieces were taken back
+    bool over = false;                 ///< no decision will follow
+  };
+  /// What was learned since the last exchange.
+  struct Since {
+    std::uint64_t rows = 0;
+    double loss = 0;  ///< summed over the rows
+    static Since of(const std::vector<double>& saved);
+    std::vector<double> saved() const;
+  };
+  enum class Outcome { done, again, overtaken };
+
+  // worker.cpp
+  bool finished() const;
+  void count_drawn_rows();
+  Outcome one_step();
+  void close_step();
+  void obey(const wire::Message& message);
+  void take_membership(const Membership& told);
+  void adopt_memberships();
+  void adopt(const Membership& told);
+  void settle_rounds();
+  void await_round();
+  void send_tally();
+
+  // worker_step.cpp
+  Outcome step();
+  Outcome idle_step();
+  Outcome sit_out();
+  bool train_on_rows();
+  std::span<const std::uint32_t> rows_of_step();
+  bool has_rows_now();
+  model::Batch<float> gather();
+  void note_loss(double loss_sum);
+  bool pad_step();
+  bool overtaken() const { return traits_.abandons && gate_ && gate_->clock > clock_; }
+  bool released() const { return gate_ && gate_->clock == clock_; }
+  bool interrupted() const { return stopping_ || restart_; }
+
+  // worker_exchange.cpp
+  bool await_gate();
+  bool await_layers(int first, int last);
+  bool have_layers(int first, int last) const;
+  bool have_all(sync::Clock label) const;
+  void await_all(sync::Clock label);
+  void poll(int timeout_ms, Phase phase);
+  void drain();
+  void take(std::size_t server, const wire::Message& message);
+  void take_weights(std::size_t server, const wire::Message& message);
+  Arena& arena_for(sync::Clock label, std::size_t arena);
+  void tell_servers(wire::Type type);
+  void wait_until_sent(wire::InFlight& sending);
+  void push_gradient(int layer);
+  void send_push(std::size_t server, std::size_t arena, std::size_t piece, const Arena& values,
+                 wire::InFlight& sending);
+
+  // worker_own.cpp
+  void step_alone();
+  void finish_own_step(Index after);
+  void forget_momentum();
+  void push_own();
+  void pull_at_centre(bool has_pushed);
+  void save_own(Version& version, const Since& since, std::uint64_t ordinal, sync::Clock clock);
+  void save_if_asked(sync::Clock clock);
+  void await_over();
+  void leave_own();
+
+  std::span<const float> weights() { return own_ ? own_->current().weights.span() : weights_.span(); }
+
+  Link& link_;
+  plan::Plan plan_;
+  int rank_;
+  sync::Traits traits_;
+  std::unique_ptr<sync::Rhythm> rhythm_;
+  std::unique_ptr<data::Rows> rows_;
+  data::Division division_;
+  std::vector<int> active_;  ///< ranks that take part
+  Index applied_rows_ = 0;   ///< under subset, where a step applies the rows of some: by the steps before this one
+  std::optional<data::Worklist> worklist_;  ///< under quorum
+  model::Network<float> network_;
+  std::unique_ptr<Owner> own_;  ///< of its own weights, where workers step by themselves
+  Arena weights_;               ///< otherwise: the servers'
+  Arena centre_;                ///< under easgd: what its weights are pulled at
+  Arena gradient_, features_;
+  std::vector<float> targets_;
+  std::vector<Contribution> own_gradient_;
+  std::span<const std::uint32_t> batch_rows_;
+  std::optional<job::Distribution> inject_;
+  wire::InFlight sending_;  ///< of the gradient; outlived by it, and outlives the sockets
+  std::deque<Inflow> servers_;
+  Connections connections_;
+  sync::Clock clock_ = 0, first_clock_ = 0;
+  sync::Clock since_ = 0;              ///< the step that needs a release of its own: the first after an exchange
+  std::optional<sync::Release> gate_;  ///< the newest release seen
+  sync::Turn turn_;                    ///< of this step
+  bool own_state_ = false;             ///< loaded: the weights of the first release are not taken
+  std::uint64_t note_ = 0;             ///< a snapshot to add to, plus 1
+  Since since_exchange_;
+  Since since_before_;                  ///< the same as it was before the last step
+  bool has_rows_ = true;                ///< in the step of this clock
+  bool stepped_ = false;                ///< alone, in the last step
+  bool computing_ = false;              ///< a step whose weights are all here
+  Clock::time_point began_;             ///< computing the step
+  std::deque<Membership> memberships_;  ///< told, not yet adopted
+  struct Round {
+    std::uint32_t epoch;
+    Decision decision;
+  };
+  std::deque<Round> rounds_;         ///< decided, not yet settled
+  std::optional<StepRecord> tried_;  ///< what this round's push was, until it is known whether it counts
+  std::uint32_t newest_epoch_ = 0;   ///< seen on weights
+  bool stopping_ = false, restart_ = false, mark_wanted_ = false, dismissed_ = false;
+  double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0;
+  std::uint64_t state_sent_ = 0, state_received_ = 0;  ///< bytes of its own state, which no exchange is made of
+  Tally tally_;
+};
+
+}  // namespace dtrain::role

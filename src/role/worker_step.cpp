@@ -1,0 +1,134 @@
+/// One step.
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.hpp"
+#include "role/role.hpp"
+#include "role/worker_role.hpp"
+
+namespace dtrain::role {
+
+bool Worker::has_rows_now() {
+  if (worklist_) return worklist_->of(rank_).has_value();
+  return division_.count(static_cast<Index>(clock_), rank_) > 0;
+}
+
+std::span<const std::uint32_t> Worker::rows_of_step() {
+  if (!worklist_) return division_.rows(static_cast<Index>(clock_), rank_);
+  const auto portion = worklist_->of(rank_);
+  return division_.rows(portion->step, portion->part);
+}
+
+model::Batch<float> Worker::gather() {
+  batch_rows_ = rows_of_step();
+  const auto count = static_cast<Index>(batch_rows_.size());
+  const Matrix features(features_.data(), count, plan_.width);
+  const std::span<float> targets(targets_.data(), batch_rows_.size());
+  rows_->gather(batch_rows_, features, targets);
+  return {features, targets, batch_rows_};
+}
+
+Worker::Outcome Worker::step() {
+  wait_until_sent(sending_);
+  if (interrupted()) return Outcome::again;
+  if (own_) {
+    // Whoever steps alone waits for others only where a block begins.
+    if (since_ == clock_ && !await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1)) return Outcome::again;
+    step_alone();
+    return Outcome::done;
+  }
+  computing_ = false;
+  if (!train_on_rows()) return overtaken() ? Outcome::overtaken : Outcome::again;
+  return Outcome::done;
+}
+
+/// Forward and backward on this step's rows; false if it was given up on the way.
+bool Worker::train_on_rows() {
+  const model::Batch<float> batch = gather();
+  const auto step = worklist_ ? worklist_->of(rank_)->step : static_cast<Index>(clock_);
+  const model::DropoutKey dropout{plan_.job.seed, division_.epoch_of(step)};
+  const auto result = network_.train_step(batch, weights(), gradient_.span(), dropout, *this,
+                                          static_cast<int>(plan_.job.train.micro_batches));
+  if (!result.completed) return false;
+  note_loss(result.loss_sum);
+  return true;
+}
+
+void Worker::note_loss(double loss_sum) {
+  if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(loss_sum))
+    fail(Kind::diverged,
+         "the loss of step {} is not finite on worker {}; a lower train.optimizer.learning_rate or "
+         "train.clip_norm may help",
+         clock_ + 1, rank_);
+  since_exchange_.loss += loss_sum;
+  since_exchange_.rows += batch_rows_.size();
+  const StepRecord record{clock_, loss_sum, batch_rows_.size()};
+  if (worklist_) {
+    tried_ = record;
+  } else {
+    link_.record(record);
+    tally_.rows += record.rows;
+  }
+  link_.beat(clock_, Phase::computing);
+}
+
+/// A step in which this rank has no rows: it says so, once it has been released into it.
+Worker::Outcome Worker::idle_step() {
+  if (!await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1))
+    return overtaken() ? Outcome::overtaken : Outcome::again;
+  since_exchange_.rows = 0;
+  tell_servers(wire::Type::push);
+  if (!worklist_) link_.record({clock_, 0, 0});
+  return Outcome::done;
+}
+
+/// A step of others: until they have done it.
+Worker::Outcome Worker::sit_out() {
+  while (!have_all(clock_ + 1)) {
+    const Lap lap(wait_seconds_);
+    poll(100, Phase::waiting);
+    drain();
+    if (interrupted()) return Outcome::again;
+  }
+  link_.record({clock_, 0, 0});
+  return Outcome::done;
+}
+
+bool Worker::before_forward(int layer) {
+  link_.beat(clock_, Phase::computing);
+  if (traits_.abandons) drain();
+  if (overtaken() || !await_layers(layer, layer)) return false;
+  if (layer == 0) began_ = Clock::now();
+  computing_ = true;
+  return true;
+}
+
+bool Worker::after_backward(int layer) {
+  if (inject_ && layer == static_cast<int>(plan_.layout.layers.size()) - 1 && !pad_step()) return false;
+  const Lap lap(communicate_seconds_);
+  if (traits_.abandons) drain();
+  if (overtaken()) return false;
+  if (!own_) {
+    push_gradient(layer);
+  } else if (plan_.job.train.clip_norm == 0) {
+    own_->step_layer(own_gradient_, layer);
+  }
+  link_.beat(clock_, Phase::computing);
+  return true;
+}
+
+/// A straggler made on purpose: the step takes as long as the draw says, and its gradient leaves then. It waits at the
+/// socket, so that whoever ends the step without it is heard.
+bool Worker::pad_step() {
+  const Seconds wanted(plan_.job.faults.inject.unit * inject_->draw(plan_.job.seed, rank_, clock_));
+  for (;;) {
+    drain();
+    const Seconds left = wanted - (Clock::now() - began_);
+    if (overtaken()) return false;
+    if (left.count() <= 0 || stopping_) return true;
+    poll(static_cast<int>(std::min(100.0, left.count() * 1000)), Phase::computing);
+  }
+}
+
+}  // namespace dtrain::role
