@@ -102,19 +102,19 @@ for rank in 0 1 2 3; do
   sent=$((sent + $(worker bytes $rank bytes_sent)))
   holds "$(worker bytes $rank bytes_sent) > $size * 40 && $(worker bytes $rank bytes_sent) < $size * 120" "of 320 pushes, worker $rank made"
 done
-steps=$(sed -n 's/.*"event":"apply"\|.*"event": "apply", "server": 0.*"version": \([0-9]*\).*/\1/p' bytes/trace.jsonl | tail -n 1)
+steps=$(sed -n 's/{"event": "apply", "server": 0,.*"version": \([0-9]*\).*/\1/p' bytes/trace.jsonl | tail -n 1)
 [ "$sent" -eq $((size * steps)) ] || complain "$sent bytes were pushed in $steps steps of one part each"
 rm -rf bytes
 
 # Every kind of thing that a policy may be combined with, on rows that are not there for everybody.
-declare -a besides=(
+besides=(
   'train.clip_norm=0.3 topology.servers=2'
   'data.sharing=shard topology.servers=1'
   'train.optimizer.type=momentum train.clip_norm=0.3 data.sharing=shard topology.servers=3'
   'train.schedule.type=cosine train.optimizer.type=adam train.micro_batches=2 topology.servers=2')
 for name in "${!options[@]}"; do
-  for words in "${besides[@]}"; do
-    read -r -a extra <<< "$words"
+  for beside in "${besides[@]}"; do
+    read -r -a extra <<< "$beside"
     policy $name
     write_job 611 32
     kept any topology.workers=$((2 + RANDOM % 3)) "${words[@]}" "${extra[@]}"
