@@ -2,6 +2,8 @@
 # A role that dies or freezes is found within two seconds and named; nothing hangs, nobody is left, nothing is lost.
 . "$(dirname "$0")/lib.sh"
 write_job 6400 16
+# A step takes a while, so that a loss meets the run in its midst, however busy the machine.
+slowly=(faults.inject.compute=constant:1 faults.inject.unit='2 ms')
 
 # lose ROLE RANK SIGNAL: in the midst of the run that was begun.
 lose() {
@@ -10,7 +12,7 @@ lose() {
 }
 
 # Stopping (the default): exit code 7, a last line with role, rank and phase, and a sound checkpoint.
-mapfile -t words < <(set_words topology.workers=2 topology.servers=2 train.optimizer.type=adam checkpoint.every='20 step' train.epochs=4)
+mapfile -t words < <(set_words topology.workers=2 topology.servers=2 train.optimizer.type=adam checkpoint.every='20 step' train.epochs=2 "${slowly[@]}")
 run run job.yaml --out whole -q "${words[@]}"
 expect_exit 0
 for role in worker server worker server; do
@@ -59,7 +61,7 @@ continues() {
   local workers=$1 servers=$2 lost
   shift 2
   begin on --set topology.workers="$workers" --set topology.servers="$servers" --set faults.on_worker_loss=continue \
-    "${extra[@]}"
+    --set "${slowly[0]}" --set "${slowly[1]}" "${extra[@]}"
   for lost in "$@"; do lose on worker "$lost" KILL; done
   await_end 20
   expect_exit 0
@@ -112,7 +114,7 @@ for servers in 1 2; do
     'adaptive sync.adapt=period sync.low=1 sync.period=6'; do
     read -r -a words <<< "sync.policy=$words topology.servers=$servers"
     words+=(topology.workers=3 faults.on_worker_loss=continue output.trace=true checkpoint.every="$((3 + RANDOM % 40)) step")
-    words+=(train.epochs=1 faults.inject.compute=constant:1 faults.inject.unit='1 ms')  # so that a loss meets it in its midst
+    words+=(train.epochs=1 "${slowly[@]}")
     [ $((RANDOM % 2)) -eq 0 ] || words+=(train.clip_norm=0.5 data.sharing=shard)
     mapfile -t words < <(set_words "${words[@]}")
     survives "${words[@]}"
@@ -120,7 +122,7 @@ for servers in 1 2; do
 done
 
 # Fewer than min_workers: 7.
-begin few --set train.epochs=20 --set topology.workers=2 --set faults.on_worker_loss=continue --set faults.min_workers=2
+begin few --set "${slowly[0]}" --set "${slowly[1]}" --set topology.workers=2 --set faults.on_worker_loss=continue --set faults.min_workers=2
 lose few worker 1 KILL
 await_end 2
 expect_exit 7
