@@ -35,9 +35,10 @@ std::vector<Verb> training_verbs() {
       {"resume",
        "Train",
        "go on with a run that was stopped",
-       "Goes on from the newest sound checkpoint in the run's folder, with the job as it was. Under sync policy bsp "
-       "the "
-       "weights at the end are, bit for bit, those of a run that was never stopped.",
+       "Goes on from the newest sound checkpoint in the run's folder, with the job as it was. Under the sync "
+       "policies with steps in common (bsp, subset, local, bmuf, adaptive by period, quorum of all workers) the "
+       "weights "
+       "at the end are, bit for bit, those of a run that was never stopped.",
        {run_argument()},
        {{"dtrain resume runs/mnist", "Go on after a Ctrl-C, a crash or a power cut."}}},
       {"worker",

@@ -41,14 +41,6 @@ std::optional<Difference> first_difference(job::Job then, job::Job now) {
   return std::nullopt;
 }
 
-job::Job job_in(const sync::TraceHead& head, const std::string& path) {
-  job::ReadResult read = job::read_job(head.job, "the trace's job");
-  if (!read.ok())
-    throw Error(Kind::data, Place{path, 1, 0}, "the job in the trace cannot be read:\n" + job::render(read));
-  read.job.sync = job::resolve_sync(read.job.sync, head.workers);
-  return read.job;
-}
-
 /// Whether every rank's last exchange is there, where ranks go on by themselves. Of other policies the end tells
 /// itself.
 bool reaches_end(const sync::Trace& trace, const job::Sync& sync) {
@@ -86,6 +78,14 @@ void check_whole(const sync::Trace& trace, const job::Job& then, const std::stri
 }
 
 }  // namespace
+
+job::Job job_in(const sync::TraceHead& head, const std::string& path) {
+  job::ReadResult read = job::read_job(head.job, "the trace's job");
+  if (!read.ok())
+    throw Error(Kind::data, Place{path, 1, 0}, "the job in the trace cannot be read:\n" + job::render(read));
+  read.job.sync = job::resolve_sync(read.job.sync, head.workers);
+  return read.job;
+}
 
 std::vector<sync::Event> replay_in(job::Job& job, const std::string& path) {
   sync::Trace trace = sync::read_trace(path);

@@ -5,22 +5,12 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/output.hpp"
+#include "cli/recording.hpp"
 #include "cli/verbs.hpp"
-#include "job/read.hpp"
-#include "job/resolve.hpp"
 #include "sync/trace.hpp"
 
 namespace dtrain::cli {
 namespace {
-
-/// The job that the head carries; nothing is `auto` in what a run wrote, but a trace may come from elsewhere.
-job::Job job_of(const sync::TraceHead& head, const std::string& path) {
-  job::ReadResult read = job::read_job(head.job, "the trace's job");
-  if (!read.ok())
-    throw Error(Kind::data, Place{path, 1, 0}, "the job in the trace cannot be read:\n" + job::render(read));
-  read.job.sync = job::resolve_sync(read.job.sync, head.workers);
-  return read.job;
-}
 
 struct Counts {
   std::size_t pushes = 0, updates = 0;
@@ -68,7 +58,7 @@ std::string told(const sync::Trace& trace, const sync::Breach& breach) {
 
 int verify_trace(const Options& options) {
   const sync::Trace trace = sync::read_trace(options.path);
-  const job::Job job = job_of(trace.head, options.path);
+  const job::Job job = job_in(trace.head, options.path);
   const auto breach = sync::find_breach(trace.head, job.sync, job.seed, trace.events);
   if (breach) throw Error(Kind::assertion, Place{options.path, line_of(breach->event), 0}, told(trace, *breach));
   if (options.json)

@@ -95,4 +95,13 @@ std::string policy_name(PolicyName policy) {
   return find("sync.policy")->get(job, 0);
 }
 
+const std::vector<std::string>& policy_names() { return find("sync.policy")->info.choices; }
+
+std::optional<PolicyName> policy_named(const std::string& name) {
+  Job job;
+  bool known = true;
+  find("sync.policy")->set(job, 0, text_node(name), [&](const Node&, const std::string&) { known = false; });
+  return known ? std::optional(job.sync.policy) : std::nullopt;
+}
+
 }  // namespace dtrain::job

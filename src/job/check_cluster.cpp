@@ -86,6 +86,7 @@ void check_injection(Rules& rules) {
   const std::string& text = rules.job.faults.inject.compute;
   if (!rules.sound({"faults.inject.compute"})) return;
   if (text.empty()) return rules.idle("faults.inject.unit", "faults.inject.compute names no distribution");
+  if (is_alone(rules)) rules.idle("faults.inject.compute", "a run in one process has nobody who waits for it");
   const auto parsed = parse_distribution(text);
   if (const auto* problem = std::get_if<std::string>(&parsed))
     return rules.error({"faults.inject.compute"}, "faults.inject.compute must be {}", *problem);

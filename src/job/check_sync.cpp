@@ -5,6 +5,7 @@
 
 #include "job/catalogue.hpp"
 #include "job/check.hpp"
+#include "job/resolve.hpp"
 
 namespace dtrain::job {
 namespace {
@@ -14,12 +15,6 @@ using P = PolicyName;
 bool averages(const Sync& sync) {
   return sync.policy == P::local || sync.policy == P::bmuf ||
          (sync.policy == P::adaptive && sync.adapt == Adapts::period);
-}
-
-/// Whether pushes are applied one by one, each to weights that others have moved meanwhile.
-bool applies_each_push(const Sync& sync) {
-  return sync.policy == P::asp || sync.policy == P::ssp ||
-         (sync.policy == P::adaptive && sync.adapt == Adapts::staleness);
 }
 
 bool has_moments(OptimizerType type) { return type != OptimizerType::sgd; }
@@ -70,6 +65,9 @@ void check_adaptive(Rules& rules) {
   if (!rules.sound({"sync.low", "sync.high"})) return;
   if (sync.low > sync.high)
     return rules.error({"sync.low", "sync.high"}, "sync.low is {}, above sync.high, which is {}", sync.low, sync.high);
+  if (period && sync.high < 1)
+    return rules.error({"sync.high", "sync.adapt"},
+                       "sync.high is {}, but a period is 1 or more: set sync.high to 1 or more", sync.high);
   if (period && sync.low < 1 && rules.given("sync.low"))
     return rules.error({"sync.low", "sync.adapt"},
                        "sync.low is {}, but a period is 1 or more: set sync.low to 1 or more", sync.low);

@@ -1,13 +1,13 @@
 #include "job/policy_spec.hpp"
 
-#include <algorithm>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "job/catalogue.hpp"
+#include "job/resolve.hpp"
 
 namespace dtrain::job {
 namespace {
@@ -19,10 +19,6 @@ constexpr const char* forms =
     "bsp, asp, ssp:3, ssp:3:eager, quorum:3, subset:2, local:10, easgd:10, bmuf:10, adaptive:0-10 or "
     "adaptive:period:1-10";
 constexpr std::int64_t most = 1000000000;
-
-constexpr std::pair<const char*, P> names[] = {{"bsp", P::bsp},       {"asp", P::asp},       {"ssp", P::ssp},
-                                               {"quorum", P::quorum}, {"subset", P::subset}, {"local", P::local},
-                                               {"easgd", P::easgd},   {"bmuf", P::bmuf},     {"adaptive", P::adaptive}};
 
 /// A problem, or "".
 using Problem = std::string;
@@ -73,23 +69,9 @@ Problem read_rest(const Words& words, Sync& out) {
   }
 }
 
-/// A period is at least 1, whatever the bounds of a staleness that `base` may have.
-void settle_bounds(Sync& sync) {
-  if (sync.policy != P::adaptive || sync.adapt != Adapts::period) return;
-  sync.low = std::max<std::int64_t>(1, sync.low);
-  sync.high = std::max(sync.low, sync.high);
-}
-
 std::string meant(const std::string& word) {
-  std::vector<std::string> candidates;
-  for (const auto& [name, policy] : names) candidates.push_back(name);
-  const auto near = nearest(word, candidates);
+  const auto near = nearest(word, policy_names());
   return near ? fmt::format("; did you mean {}?", *near) : "";
-}
-
-bool applies_each_push(const Sync& sync) {
-  return sync.policy == P::asp || sync.policy == P::ssp ||
-         (sync.policy == P::adaptive && sync.adapt == Adapts::staleness);
 }
 
 }  // namespace
@@ -97,10 +79,9 @@ bool applies_each_push(const Sync& sync) {
 std::variant<Sync, std::string> parse_policy(const std::string& text, const Sync& base) {
   Words words = split(text, ':');
   Sync out = base;
-  const auto* found = std::begin(names);
-  while (found != std::end(names) && words[0] != found->first) ++found;
-  if (found == std::end(names)) return fmt::format("{}; got '{}'{}", forms, text, meant(words[0]));
-  out.policy = found->second;
+  const auto named = policy_named(words[0]);
+  if (!named) return fmt::format("{}; got '{}'{}", forms, text, meant(words[0]));
+  out.policy = *named;
   words.erase(words.begin());
   if (!words.empty()) {
     out.eager = false;

@@ -11,8 +11,20 @@ Sync resolve_sync(const Sync& sync, std::int64_t workers) {
   out.size = sync.size.value_or(std::max<std::int64_t>(1, workers / 2));
   out.alpha = sync.alpha.value_or(0.9 / n);
   out.block_momentum = sync.block_momentum.value_or(1 - 1 / n);
-  if (sync.adapt == Adapts::period) out.low = std::max<std::int64_t>(1, sync.low);
+  settle_bounds(out);
   return out;
+}
+
+void settle_bounds(Sync& sync) {
+  if (sync.policy != PolicyName::adaptive || sync.adapt != Adapts::period) return;
+  sync.low = std::max<std::int64_t>(1, sync.low);
+  sync.high = std::max(sync.low, sync.high);
+}
+
+bool applies_each_push(const Sync& sync) {
+  using P = PolicyName;
+  return sync.policy == P::asp || sync.policy == P::ssp ||
+         (sync.policy == P::adaptive && sync.adapt == Adapts::staleness);
 }
 
 }  // namespace dtrain::job

@@ -5,6 +5,7 @@
 
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "job/catalogue.hpp"
 #include "job/read.hpp"
 #include "math/gemm.hpp"
 #include "report/page.hpp"
@@ -244,7 +245,7 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   summary["flops_per_row"] = plan_.flops_per_row();
   summary["checkpoints"] = checkpoints_;
   if (aside_->passed_over() > 0) summary["checkpoints_passed_over"] = aside_->passed_over();
-  summary["policy"] = sync::traits(plan_.job.sync).name;
+  summary["policy"] = job::policy_name(plan_.job.sync.policy);
   summary["policy_spec"] = sync::spec(plan_.job.sync);
   put_roles(summary, roles);
   summary["workers"] = plan_.workers;

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 
+#include "job/resolve.hpp"
 #include "math/teams.hpp"
 #include "sync/policy.hpp"
 
@@ -85,6 +86,18 @@ void Owner::hold(int rank) {
 }
 
 const Version* Owner::held(int rank) const { return held_.empty() ? nullptr : held_[static_cast<std::size_t>(rank)]; }
+
+Age Owner::age(int rank, std::uint64_t staleness) const {
+  const job::Compensation how = plan_.job.sync.compensation;
+  if (how == job::Compensation::none || !job::applies_each_push(plan_.job.sync)) return {};
+  if (how == job::Compensation::delay) return {1, held(rank)};
+  return {1 / std::max(1.0, static_cast<double>(staleness)), nullptr};
+}
+
+float Owner::rate_share(std::uint64_t rows) const {
+  if (plan_.job.sync.rate == job::Rate::full || !job::applies_each_push(plan_.job.sync)) return 1;
+  return static_cast<float>(static_cast<double>(rows) / static_cast<double>(plan_.job.train.batch));
+}
 
 bool Owner::in_use(const Version& version) const {
   return &version == current_ || (keeps_previous_ && &version == previous_) || !version.in_flight.idle() ||
@@ -215,6 +228,12 @@ std::optional<Index> Owner::step(std::span<const Contribution> contributions, fl
   open(factor, applied_rows_after, age);
   step_segments(contributions, 0, segments_.size());
   return close();
+}
+
+std::optional<Index> Owner::step_clipped(std::span<const Contribution> contributions, Index applied_rows_after) {
+  double total = 0;
+  for (const double sum : squares(contributions)) total += sum;
+  return step(contributions, optim::clip_factor(plan_.job.train.clip_norm, total), applied_rows_after);
 }
 
 void Owner::open(float factor, Index applied_rows_after, const Age& age) {

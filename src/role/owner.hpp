@@ -69,6 +69,11 @@ class Owner {
   void hold(int rank);
   const Version* held(int rank) const;
 
+  /// What a push of `rank` is worth that is `staleness` updates old, and one of so many rows: nothing special unless
+  /// pushes are applied one by one and the job says so (sync.compensation, sync.rate).
+  Age age(int rank, std::uint64_t staleness) const;
+  float rate_share(std::uint64_t rows) const;
+
   /// Sums of squares of the folded gradient, per block of the slice in order: for clipping by the global norm.
   std::vector<double> squares(std::span<const Contribution> contributions) const;
 
@@ -77,6 +82,9 @@ class Owner {
   /// Returns the first weight whose gradient is not finite (nothing is published then), or nullopt.
   std::optional<Index> step(std::span<const Contribution> contributions, float factor, Index applied_rows_after,
                             const Age& age = {});
+
+  /// The same with the gradient clipped by its norm (train.clip_norm): of an owner of all weights.
+  std::optional<Index> step_clipped(std::span<const Contribution> contributions, Index applied_rows_after);
 
   /// The same step in parts, a layer when its gradient is final and still in the cache: open(), step_layer() for every
   /// layer in any order, close(). The current version stays as it is until close(), and for good if a gradient is not

@@ -69,8 +69,7 @@ void Server::meet_others(const Start& start) {
 
 void Server::serve() {
   started_ = Clock::now();
-  while (serving_ && !settled()) pump(100);
-  if (!serving_) return;
+  while (!settled()) pump(100);
   log_losses(link_.self().epoch);
   tell_over();
   send_snapshot({.evaluate = true, .save = true, .last = true}, Cut::last_ordinal);

@@ -96,15 +96,12 @@ class Server {
 
   // server_updates.cpp
   void act(const sync::Actions& actions);
-  void announce(const sync::Actions& actions);
   void begin(Update update);
   void advance();
   void finish(Update& update, float factor);
   void ask_own_states(std::uint64_t ordinal);
   void apply(Update& update, float factor, Index after);
   std::optional<float> clip_factor(const Update& update) const;
-  float rate_share(const Update& update) const;
-  Age age_of(const Update& update) const;
   Index applied_after(const Update& update);
   Wanted wanted_after(const Update& update, Index before, Index after) const;
   void forget_pushes(const Update& update);
@@ -153,7 +150,7 @@ class Server {
   Council council_;
   Connections connections_;  ///< to the other servers
   data::Division division_;
-  std::optional<data::Worklist> worklist_;  ///< under quorum
+  std::optional<data::Worklist> worklist_;  ///< under quorum, of server 0
   std::unique_ptr<wire::Authenticator> authenticator_;
   std::deque<wire::Socket> doors_;  ///< data: ipc for local readers, tcp for others
   std::vector<std::string> endpoints_;
@@ -177,7 +174,7 @@ class Server {
   sync::Release flight_;                      ///< of a gated policy: the step or block in flight, for whatever rank
   std::array<std::uint64_t, 8> snapshots_{};  ///< by kind
   std::optional<std::uint64_t> save_after_;   ///< the step marked last; it may be taken back and come again
-  bool frozen_ = false, serving_ = true;
+  bool frozen_ = false;
   bool over_ = false;  ///< server 0 decides nothing more
   bool leaving_ = false, dismissed_ = false;
   double wait_seconds_ = 0, busy_seconds_ = 0, communicate_seconds_ = 0;

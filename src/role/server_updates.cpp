@@ -93,20 +93,6 @@ void Server::advance() {
   }
 }
 
-float Server::rate_share(const Update& update) const {
-  const bool scaled = !traits_.gated && !traits_.weights && plan_.job.sync.rate == job::Rate::share;
-  return scaled ? static_cast<float>(static_cast<double>(update.rows) / static_cast<double>(plan_.job.train.batch)) : 1;
-}
-
-/// Only a single push has an age: what is folded together was computed with the same weights.
-Age Server::age_of(const Update& update) const {
-  const job::Compensation how = plan_.job.sync.compensation;
-  if (traits_.gated || traits_.weights || how == job::Compensation::none) return {};
-  const int rank = update.ranks.front();
-  if (how == job::Compensation::delay) return {1, owner_.held(rank)};
-  return {1 / std::max(1.0, static_cast<double>(ledger_.staleness(rank))), nullptr};
-}
-
 Index Server::applied_after(const Update& update) {
   if (traits_.gated && !traits_.folds_some) return division_.applied_before(static_cast<Index>(update.clock) + 1);
   return owner_.current().applied_rows + static_cast<Index>(update.rows);
@@ -116,8 +102,9 @@ void Server::apply(Update& update, float factor, Index after) {
   std::optional<Index> bad;
   {
     const Lap lap(busy_seconds_);
-    bad = owner_.step(update.contributions, factor * rate_share(update), after,
-                      update.ranks.empty() ? Age{} : age_of(update));
+    const Age age =
+        update.ranks.empty() ? Age{} : owner_.age(update.ranks.front(), ledger_.staleness(update.ranks.front()));
+    bad = owner_.step(update.contributions, factor * owner_.rate_share(update.rows), after, age);
   }
   if (bad)
     fail(Kind::diverged,
@@ -179,7 +166,6 @@ void Server::forget_pushes(const Update& update) {
 void Server::tell_workers(const Update& update) {
   if (!worklist_) return;
   worklist_->settle(update.ranks);
-  if (rank_ != 0) return;
   decisions_.push_back({update.clock, false, update.ranks, {}, {}});
   for (const Member& member : members_)
     if (member.pulled && !member.lost) tell_decision(member, decisions_.back());

@@ -40,7 +40,6 @@ class Solo final : public model::LayerEvents {
   bool clips() const { return plan_.job.train.clip_norm > 0; }
   void start();
   void step();
-  std::optional<Index> step_clipped(Index applied_rows_after);
   void snapshot_if_due(Index before, Index after);
   void hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clock);
 
@@ -106,7 +105,7 @@ void Solo::step() {
     fail(Kind::diverged,
          "the loss of step {} is not finite; a lower train.optimizer.learning_rate or train.clip_norm may help",
          clock_ + 1);
-  if (const auto bad = clips() ? step_clipped(after) : owner_.close())
+  if (const auto bad = clips() ? owner_.step_clipped(contribution_, after) : owner_.close())
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
          "or train.clip_norm may help",
@@ -116,13 +115,6 @@ void Solo::step() {
   ++tally_.steps;
   snapshot_if_due(before, after);
   ++clock_;
-}
-
-/// The global norm is known only when all of the gradient is.
-std::optional<Index> Solo::step_clipped(Index applied_rows_after) {
-  double total = 0;
-  for (const double sum : owner_.squares(contribution_)) total += sum;
-  return owner_.step(contribution_, optim::clip_factor(plan_.job.train.clip_norm, total), applied_rows_after);
 }
 
 void Solo::snapshot_if_due(Index before, Index after) {

@@ -46,14 +46,8 @@ void Worker::step_alone() {
 
 /// Clipping needs the norm of the whole gradient; otherwise every layer has been stepped when it was ready.
 void Worker::finish_own_step(Index after) {
-  std::optional<Index> bad;
-  if (plan_.job.train.clip_norm > 0) {
-    double total = 0;
-    for (const double sum : own_->squares(own_gradient_)) total += sum;
-    bad = own_->step(own_gradient_, optim::clip_factor(plan_.job.train.clip_norm, total), after);
-  } else {
-    bad = own_->close();
-  }
+  const std::optional<Index> bad =
+      plan_.job.train.clip_norm > 0 ? own_->step_clipped(own_gradient_, after) : own_->close();
   if (bad)
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on on worker {}; a lower "

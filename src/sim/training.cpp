@@ -155,13 +155,9 @@ void Training::step_alone(Rank rank, Worker& self, Clock clock, const sync::Turn
   if (!rows.empty()) {
     train_on_rows(self, rows, step);
     const std::vector<role::Contribution> gradient{{{self.gradient.data()}, 1}};
-    float factor = 1;
-    if (plan_.job.train.clip_norm > 0) {
-      double total = 0;
-      for (const double sum : own.squares(gradient)) total += sum;
-      factor = optim::clip_factor(plan_.job.train.clip_norm, total);
-    }
-    if (own.step(gradient, factor, division_.applied_before(step + 1))) diverged("gradient", clock);
+    const Index after = division_.applied_before(step + 1);
+    if (plan_.job.train.clip_norm > 0 ? own.step_clipped(gradient, after) : own.step(gradient, 1, after))
+      diverged("gradient", clock);
   }
   if (turn.exchange == Exchange::weights_after) {
     self.rows_pushed = self.rows_since;
@@ -239,15 +235,6 @@ float Training::clip_factor(std::span<const Rank> ranks) {
   return optim::clip_factor(plan_.job.train.clip_norm, total);
 }
 
-/// Only a single push has an age: what is folded together was computed with the same weights.
-role::Age Training::age_of(const Update& update) {
-  const job::Compensation how = plan_.job.sync.compensation;
-  if (traits_.gated || traits_.weights || how == job::Compensation::none) return {};
-  const Rank rank = update.ranks.front();
-  if (how == job::Compensation::delay) return {1, owner(update.server).held(rank)};
-  return {1 / std::max(1.0, static_cast<double>(update.ledger.staleness(rank))), nullptr};
-}
-
 void Training::apply(const Update& update) {
   role::Owner& self = owner(update.server);
   std::uint64_t folded = 0;
@@ -255,12 +242,12 @@ void Training::apply(const Update& update) {
   const Index after = traits_.gated && !traits_.folds_some
                           ? division_.applied_before(static_cast<Index>(update.clock) + 1)
                           : self.current().applied_rows + static_cast<Index>(folded);
-  float factor = clip_factor(update.ranks);
-  if (!traits_.gated && !traits_.weights && plan_.job.sync.rate == job::Rate::share)
-    factor *= static_cast<float>(static_cast<double>(folded) / static_cast<double>(plan_.job.train.batch));
+  const float factor = clip_factor(update.ranks) * self.rate_share(folded);
   const auto parts = contributions(update.server, update.ranks);
-  if (self.step(parts, factor, after, update.ranks.empty() ? role::Age{} : age_of(update)))
-    diverged("gradient", update.clock);
+  const role::Age age = update.ranks.empty()
+                            ? role::Age{}
+                            : self.age(update.ranks.front(), update.ledger.staleness(update.ranks.front()));
+  if (self.step(parts, factor, after, age)) diverged("gradient", update.clock);
   if (update.server != 0) return;
   if (worklist_) worklist_->settle({update.ranks.begin(), update.ranks.end()});
   note_losses(update);

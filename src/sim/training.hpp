@@ -58,7 +58,6 @@ class Training final : public Freight {
   void take_in(Worker& self);
   std::vector<role::Contribution> contributions(int server, std::span<const Rank> ranks);
   float clip_factor(std::span<const Rank> ranks);
-  role::Age age_of(const Update& update);
   void note_losses(const Update& update);
 
   const plan::Plan& plan_;

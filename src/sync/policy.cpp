@@ -57,20 +57,17 @@ std::unique_ptr<Rhythm> make_rhythm(const job::Sync& sync, const Setup& setup, R
 }
 
 Traits traits(const job::Sync& sync) {
-  const auto each = [](const char* name) { return Traits{.name = name}; };
-  const auto blocks = [](const char* name) {
-    return Traits{.name = name, .gated = true, .weights = true, .decided = true};
-  };
+  constexpr Traits each, blocks{.gated = true, .weights = true, .decided = true};
   switch (sync.policy) {
-    case Name::bsp: return {.name = "bsp", .gated = true};
-    case Name::asp: return each("asp");
-    case Name::ssp: return each("ssp");
-    case Name::quorum: return {.name = "quorum", .gated = true, .decided = true, .abandons = true, .folds_some = true};
-    case Name::subset: return {.name = "subset", .gated = true, .folds_some = true};
-    case Name::local: return blocks("local");
-    case Name::easgd: return {.name = "easgd", .weights = true};
-    case Name::bmuf: return blocks("bmuf");
-    case Name::adaptive: return sync.adapt == job::Adapts::period ? blocks("adaptive") : each("adaptive");
+    case Name::bsp: return {.gated = true};
+    case Name::asp:
+    case Name::ssp: return each;
+    case Name::quorum: return {.gated = true, .decided = true, .abandons = true, .folds_some = true};
+    case Name::subset: return {.gated = true, .folds_some = true};
+    case Name::local:
+    case Name::bmuf: return blocks;
+    case Name::easgd: return {.weights = true};
+    case Name::adaptive: return sync.adapt == job::Adapts::period ? blocks : each;
   }
   unknown();
 }

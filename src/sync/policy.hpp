@@ -124,7 +124,6 @@ class Rhythm {
 
 /// What is the same for a policy whatever its numbers.
 struct Traits {
-  const char* name = "";
   bool gated = false;     ///< steps (or blocks) in common: all owners take the same updates in the same order
   bool weights = false;   ///< workers step by themselves and exchange weights; otherwise gradients, and owners step
   bool decided = false;   ///< several owners must agree before each update, since no one of them may take it back

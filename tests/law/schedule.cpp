@@ -7,6 +7,8 @@
 
 #include "law/world.hpp"
 
+#include "job/catalogue.hpp"
+
 namespace dtrain::law {
 namespace {
 
@@ -149,13 +151,6 @@ const std::vector<job::PolicyName> all_policies = {
     job::PolicyName::quorum, job::PolicyName::subset, job::PolicyName::local,
     job::PolicyName::easgd,  job::PolicyName::bmuf,   job::PolicyName::adaptive};
 
-const char* name(job::PolicyName policy) {
-  job::Sync sync;
-  sync.policy = policy;
-  sync.adapt = job::Adapts::staleness;
-  return sync::traits(sync).name;
-}
-
 sync::Setup Schedule::setup() const {
   const bool goes_on = sync.policy == job::PolicyName::adaptive && sync.adapt == job::Adapts::period;
   const std::vector<double> memory = {0, static_cast<double>(sync.period), static_cast<double>(clocks.front())};
@@ -212,9 +207,9 @@ Story shrink(Story story, const Maker& maker) {
 }
 
 std::string describe(const Schedule& schedule) {
-  std::string out =
-      fmt::format("DTRAIN_LAW_POLICY={} DTRAIN_LAW_SEED={}: {}, ranks from clock {}", name(schedule.sync.policy),
-                  schedule.seed, sync::spec(schedule.sync), fmt::join(schedule.clocks, " "));
+  std::string out = fmt::format("DTRAIN_LAW_POLICY={} DTRAIN_LAW_SEED={}: {}, ranks from clock {}",
+                                job::policy_name(schedule.sync.policy), schedule.seed, sync::spec(schedule.sync),
+                                fmt::join(schedule.clocks, " "));
   if (!schedule.absent.empty()) out += fmt::format(", {} absent", fmt::join(schedule.absent, " "));
   if (schedule.single_until > 0) out += fmt::format(", single until {}", schedule.single_until);
   out += fmt::format(", to {}:", schedule.total_steps);
@@ -232,7 +227,7 @@ std::optional<std::uint64_t> chosen_seed() {
 
 bool is_chosen(job::PolicyName policy) {
   const char* given = std::getenv("DTRAIN_LAW_POLICY");
-  return given == nullptr || std::string(given) == name(policy);
+  return given == nullptr || std::string(given) == job::policy_name(policy);
 }
 
 }  // namespace dtrain::law

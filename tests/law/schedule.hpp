@@ -83,7 +83,6 @@ std::string tell(const Story& story);
 /// DTRAIN_LAW_SEED and DTRAIN_LAW_POLICY: one schedule, one policy.
 std::optional<std::uint64_t> chosen_seed();
 bool is_chosen(job::PolicyName name);
-const char* name(job::PolicyName policy);
 extern const std::vector<job::PolicyName> all_policies;
 
 }  // namespace dtrain::law

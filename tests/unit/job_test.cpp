@@ -351,6 +351,8 @@ TEST_CASE("numbers of a policy that cannot be are told with their place and what
   CHECK(message("policy: easgd, alpha: 1/4").empty());
   CHECK(message("policy: adaptive, low: 5, high: 4") ==
         "a.yaml:2:31: error: sync.low is 5, above sync.high, which is 4");
+  CHECK(message("policy: adaptive, adapt: period, low: 0, high: 0") ==
+        "a.yaml:2:55: error: sync.high is 0, but a period is 1 or more: set sync.high to 1 or more");
   CHECK(message("policy: adaptive, adapt: period, low: 0") ==
         "a.yaml:2:46: error: sync.low is 0, but a period is 1 or more: set sync.low to 1 or more");
   CHECK(

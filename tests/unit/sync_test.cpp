@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "job/catalogue.hpp"
 #include "sync/policy.hpp"
 #include "sync/update.hpp"
 
@@ -200,7 +201,7 @@ TEST_CASE("a policy's traits fit what its update is and begin its spec") {
   for (const job::Sync& sync : all_policies()) {
     const Traits its = traits(sync);
     CAPTURE(spec(sync));
-    CHECK(spec(sync).starts_with(its.name));
+    CHECK(spec(sync).starts_with(job::policy_name(sync.policy)));
     CHECK(its.weights == !std::holds_alternative<OptimizerStep>(update_of(sync)));
     const bool blocks = its.weights && sync.policy != PolicyName::easgd;
     CHECK(its.decided == (blocks || sync.policy == PolicyName::quorum));
