@@ -152,7 +152,8 @@ struct Topology {
 
 enum class PolicyName { bsp, asp };
 enum class Rate { full, share };
-enum class Codec { none };
+/// What a gradient is sent as. zstd packs what another of them wrote.
+enum class Codec { none, fp16, bf16, qsgd, onebit, topk, zstd };
 
 struct Sync {
   PolicyName policy = PolicyName::bsp;
