@@ -71,10 +71,11 @@ std::optional<std::size_t> TopkEncoder::encode(std::span<const float> values, co
   std::byte* to = out.data() + 4;
   write_places(chosen, unsent_.size(), to);
   to += places_bytes(chosen.size(), unsent_.size());
+  float* const unsent = unsent_.data();  // which no byte written can be taken for
   for (const std::uint32_t index : chosen) {
-    store(unsent_[index], to);
+    store(unsent[index], to);
     to += 4;
-    unsent_[index] = 0;
+    unsent[index] = 0;
   }
   if (options_.masking && !velocity_.empty())
     for (const std::uint32_t index : chosen) velocity_[index] = 0;
