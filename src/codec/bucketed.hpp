@@ -35,7 +35,6 @@ void store(T value, std::byte* to) {
   std::memcpy(to, &value, sizeof value);
 }
 
-std::unique_ptr<Bucketed> make_none();
 std::unique_ptr<Bucketed> make_fp16();
 std::unique_ptr<Bucketed> make_bf16();
 std::unique_ptr<Bucketed> make_qsgd(int levels, const Range& range);
