@@ -155,7 +155,8 @@ enum class Rate { full, share };
 enum class Compensation { none, staleness, delay };
 enum class AverageMomentum { keep, reset, average };
 enum class Adapts { staleness, period };
-enum class Codec { none };
+/// What a gradient is sent as. zstd packs what another of them wrote.
+enum class Codec { none, fp16, bf16, qsgd, onebit, topk, zstd };
 
 /// Absent numbers (`auto`) follow from the number of workers; make_plan() fills them in.
 struct Sync {
