@@ -138,10 +138,14 @@ struct Train {
   bool operator==(const Train&) const = default;
 };
 
-enum class TopologyKind { parameter_server };
+/// Servers in the middle, or how workers exchange among themselves (automatic: by sizes and numbers; gossip: in pairs).
+enum class TopologyKind { parameter_server, ring, halving_doubling, tree, automatic, gossip };
+/// How roles of one machine hand each other numbers; others always use tcp.
+enum class Transport { shared_memory, ipc, tcp };
 
 struct Topology {
   TopologyKind kind = TopologyKind::parameter_server;
+  Transport transport = Transport::shared_memory;
   std::int64_t workers = 1;
   std::int64_t external = 0;            ///< how many of `workers` join from outside
   std::int64_t external_servers = 0;    ///< how many of `servers` join from outside

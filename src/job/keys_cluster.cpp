@@ -7,8 +7,21 @@ namespace {
 void add_topology_keys(Keys& keys) {
   keys.push_back(map_key("topology", "Which processes there are."));
   keys.push_back(choice_key<TopologyKind>("topology.kind", JOB_FIELD(topology.kind),
-                                          {{"parameter_server", TopologyKind::parameter_server}}, "parameter_server",
-                                          "How workers reach each other: through servers that own the weights."));
+                                          {{"parameter_server", TopologyKind::parameter_server},
+                                           {"ring", TopologyKind::ring},
+                                           {"halving_doubling", TopologyKind::halving_doubling},
+                                           {"tree", TopologyKind::tree},
+                                           {"auto", TopologyKind::automatic},
+                                           {"gossip", TopologyKind::gossip}},
+                                          "parameter_server",
+                                          "How workers reach each other: through servers that own the weights, or "
+                                          "without any: by an all-reduce (ring, halving_doubling, tree, or auto, which "
+                                          "chooses one by the sizes), or in pairs (gossip)."));
+  keys.push_back(choice_key<Transport>(
+      "topology.transport", JOB_FIELD(topology.transport),
+      {{"shared_memory", Transport::shared_memory}, {"ipc", Transport::ipc}, {"tcp", Transport::tcp}}, "shared_memory",
+      "How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on "
+      "loopback. Roles elsewhere always use TCP."));
   keys.push_back(integer_key("topology.workers", JOB_FIELD(topology.workers), between(1, 10000), "1",
                              "Processes that compute gradients, external ones included."));
   keys.push_back(integer_key("topology.external", JOB_FIELD(topology.external), between(0, 10000), "0",

@@ -75,6 +75,10 @@ bool known(Type type) {
     case Type::weights:
     case Type::load:
     case Type::snapshot:
+    case Type::partial:
+    case Type::result:
+    case Type::offer:
+    case Type::answer:
     case Type::squares: return true;
   }
   return false;
@@ -103,6 +107,9 @@ Header read_fields(std::span<const std::byte> bytes) {
   in.get(header.rows);
   in.get(header.due);
   in.get(header.note);
+  in.get(header.block);
+  in.get(header.place);
+  in.get(header.at);
   in.get(header.payload);
   in.get(header.payload_hash);
   return header;
@@ -120,19 +127,29 @@ std::optional<std::string> envelope_fault(std::span<const std::byte> bytes) {
   return std::nullopt;
 }
 
+/// Of a type that carries floats: whether the payload can be what the header says of it.
+std::optional<std::string> floats_fault(const Header& header) {
+  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  if (header.payload_hash != 0) return "weights and gradients carry no hash, but one is given";
+  if (header.block != 0 && (header.codec != 0 || header.payload != 0))
+    return "floats in a block are neither packed nor sent";
+  if (header.block != 0 && header.at > most - header.count) return "no block is that long";
+  if (header.block != 0 || header.codec != 0) return std::nullopt;
+  if (header.count > most / sizeof(float) || header.payload != sizeof(float) * header.count)
+    return fmt::format("{} weights cannot fill {} bytes", header.count, header.payload);
+  return std::nullopt;
+}
+
 /// What contradicts itself in a header that arrived as it was sent.
 std::optional<std::string> field_fault(const Header& header) {
   constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   if (!known(header.type)) return fmt::format("message type {} is unknown", static_cast<int>(header.type));
   if (!known(header.sender_role)) return fmt::format("role {} is unknown", static_cast<int>(header.sender_role));
-  if (header.codec != 0) return fmt::format("codec {} is unknown", header.codec);
   if (header.piece >= header.pieces) return fmt::format("piece {} of {} does not exist", header.piece, header.pieces);
   if (header.offset > most || header.count > most - header.offset)
     return fmt::format("weights {} and {} more are beyond any vector", header.offset, header.count);
-  if (hashes_payload(header.type)) return std::nullopt;
-  if (header.count > most / sizeof(float) || header.payload != sizeof(float) * header.count)
-    return fmt::format("{} weights cannot fill {} bytes", header.count, header.payload);
-  if (header.payload_hash != 0) return "weights and gradients carry no hash, but one is given";
+  if (!hashes_payload(header.type)) return floats_fault(header);
+  if (header.codec != 0 || header.block != 0) return "only weights and gradients are packed, or lie in a block";
   return std::nullopt;
 }
 
@@ -148,7 +165,17 @@ const char* name(Role role) {
 }
 
 bool hashes_payload(Type type) {
-  return type != Type::push && type != Type::weights && type != Type::load && type != Type::snapshot;
+  switch (type) {
+    case Type::push:
+    case Type::weights:
+    case Type::load:
+    case Type::snapshot:
+    case Type::partial:
+    case Type::result:
+    case Type::offer:
+    case Type::answer: return false;
+    default: return true;
+  }
 }
 
 std::array<std::byte, header_bytes> encode(const Header& header) {
@@ -173,6 +200,9 @@ std::array<std::byte, header_bytes> encode(const Header& header) {
   out.put(header.rows);
   out.put(header.due);
   out.put(header.note);
+  out.put(header.block);
+  out.put(header.place);
+  out.put(header.at);
   out.put(header.payload);
   out.put(header.payload_hash);
   out.put(fast_hash(std::span(bytes).first(checksum_at)));

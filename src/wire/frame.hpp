@@ -8,7 +8,8 @@
 ///        0    4 magic        0x44545231 ("1RTD")
 ///        4    2 version      of this grammar
 ///        6    2 type         Type
-///        8    2 codec        0: fp32 or plain bytes; no other is known to this version
+///        8    2 codec        how the payload's floats are packed, as whoever sends and receives them knows; 0: not at
+///        all
 ///       10    2 sender_role  Role
 ///       12    4 sender_rank
 ///       16    8 nonce        of the job: two runs never meet
@@ -22,12 +23,16 @@
 ///       64    8 offset       first weight, in the flat vector
 ///       72    8 count        weights in the payload
 ///       80    8 rows         push: rows b_i behind the gradient; others: as their type says
-///       88    8 due          weights: the step in which the receiver pushes next
-///       96    8 note         push: the bits of its mean loss (double); weights: the snapshot that the receiver adds its
-///                            own state to, plus 1; others: 0
-///      104    8 payload      its length in bytes
-///      112    8 payload_hash XXH3 of the payload where hashes_payload(type), else 0
-///      120    8 checksum     XXH3 of bytes 0..119
+///       88    8 due          weights: the step in which the receiver pushes next; partial, result: flags
+///       96    8 note         push: the bits of its mean loss (double); weights: the snapshot that the receiver adds
+///       its
+///                            own state to, plus 1; partial: the bits of its factor (float); others: 0
+///      104    8 block        where the floats lie in memory of the sender's (wire/shared.hpp); 0: in the payload
+///      112    8 place        of that block: process id, and its file descriptor in the lower 32 bits
+///      120    8 at           first float in the block
+///      128    8 payload      its length in bytes
+///      136    8 payload_hash XXH3 of the payload where hashes_payload(type), else 0
+///      144    8 checksum     XXH3 of bytes 0..143
 ///
 /// Decoding refuses, never throws: bytes from outside close that peer, not the process. Pure; any thread.
 
@@ -41,8 +46,8 @@
 namespace dtrain::wire {
 
 inline constexpr std::uint32_t magic = 0x44545231;
-inline constexpr std::uint16_t version = 2;
-inline constexpr std::size_t header_bytes = 128;
+inline constexpr std::uint16_t version = 3;
+inline constexpr std::size_t header_bytes = 152;
 
 enum class Role : std::uint16_t { coordinator = 0, server = 1, worker = 2 };
 const char* name(Role role);
@@ -63,7 +68,7 @@ enum class Type : std::uint16_t {
   start = 17,       ///< payload: Json (server endpoints and keys, first step)
   stop = 18,        ///< finish the step, leave
   abort = 19,       ///< leave at once
-  save = 24,       ///< to a worker: mark your next step, so that all servers save at the same one
+  save = 24,        ///< to a worker: mark your next step, so that all servers save at the same one
   lost = 20,        ///< rank: of the lost worker. Servers freeze
   membership = 21,  ///< payload: Json (epoch, active ranks, first step it holds for, step to fold again or not)
   goodbye = 23,     ///< all is done: send `left` and end
@@ -83,6 +88,11 @@ enum class Type : std::uint16_t {
   // data: server <-> server
   arrived = 81,  ///< to server 0: all of a push is here (rows: the rank plus 1; count: its rows; note: its loss)
   squares = 80,  ///< payload: block sums (double) of step `clock`, for clipping by the global norm
+  // data: worker <-> worker (collectives: piece is the bucket, slice the number of the message in its exchange)
+  partial = 96,  ///< a sum on its way; count 0: of nobody yet. rows: those behind it
+  result = 97,   ///< what became of it
+  offer = 98,    ///< gossip: the sender's weights
+  answer = 99,   ///< gossip: the receiver's, from before the offer was taken in
 };
 
 struct Header {
@@ -103,6 +113,9 @@ struct Header {
   std::uint64_t rows = 0;
   std::uint64_t due = 0;
   std::uint64_t note = 0;
+  std::uint64_t block = 0;
+  std::uint64_t place = 0;
+  std::uint64_t at = 0;
   std::uint64_t payload = 0;
   std::uint64_t payload_hash = 0;
   bool operator==(const Header&) const = default;
@@ -115,12 +128,13 @@ struct Refusal {
   std::string why;
 };
 
-/// Refuses: wrong length, magic, version, checksum, type, role, codec; piece >= pieces; a float payload (types push,
-/// weights, load, snapshot) whose length is not 4 * count, or that claims a hash; offset + count above 2^63 - 1.
+/// Refuses: wrong length, magic, version, checksum, type, role; piece >= pieces; of types that carry floats, a payload
+/// that claims a hash, or whose length is not 4 * count where it is not packed and not in a block; of others, a codec
+/// or a block; floats in a block that are packed or have a payload too; offset + count above 2^63 - 1.
 std::variant<Header, Refusal> decode(std::span<const std::byte> bytes);
 
-/// True for types whose payload is hashed (control, pull, leave, squares), false for those that carry floats (push,
-/// weights, load, snapshot).
+/// False for types that carry floats (push, weights, load, snapshot, partial, result, offer, answer), true for all
+/// others.
 bool hashes_payload(Type type);
 
 }  // namespace dtrain::wire
