@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <new>
 #include <span>
@@ -39,6 +40,8 @@ class Block64 {
  public:
   Block64() = default;
   explicit Block64(Index count);
+  /// Memory of somebody else's: zeroed, aligned, and there as long as `owner` is.
+  Block64(Real* data, Index count, std::shared_ptr<void> owner) : data_(data, Free{std::move(owner)}), count_(count) {}
   Block64(Block64&&) noexcept = default;
   Block64& operator=(Block64&&) noexcept = default;
 
@@ -50,13 +53,19 @@ class Block64 {
 
  private:
   struct Free {
-    void operator()(Real* p) const { std::free(p); }
+    std::shared_ptr<void> owner = nullptr;
+    void operator()(Real* p) const {
+      if (owner == nullptr) std::free(p);
+    }
   };
   std::unique_ptr<Real[], Free> data_;
   Index count_ = 0;
 };
 
 using Arena = Block64<float>;
+
+/// Where arenas come from: the heap, or memory that other processes see.
+using MakeArena = std::function<Arena(Index count)>;
 
 template <class Real>
 Block64<Real>::Block64(Index count) : count_(count) {

@@ -54,7 +54,7 @@ bool Assembly::add(const wire::Message& message) {
   if (header.epoch < into.least_epoch[header.sender_rank]) return false;
   while (into.moments.size() < header.slice) into.moments.emplace_back(plan_.layout.total);
   Arena& arena = header.slice == 0 ? into.weights : into.moments[header.slice - 1];
-  std::memcpy(arena.data() + header.offset, message.payload.data(), message.payload.size());
+  std::memcpy(arena.data() + header.offset, message.data(), message.size());
   ++into.pieces[header.sender_rank];
   return true;
 }
@@ -69,7 +69,7 @@ bool Assembly::add_own_piece(const wire::Message& message) {
   while (own.state.moments.size() < static_cast<std::size_t>(plan_.worker_arenas()))
     own.state.moments.emplace_back(plan_.layout.total);
   Arena& arena = header.slice == 0 ? own.state.weights : own.state.moments[header.slice - 1];
-  std::memcpy(arena.data() + header.offset, message.payload.data(), message.payload.size());
+  std::memcpy(arena.data() + header.offset, message.data(), message.size());
   ++own.pieces;
   return true;
 }

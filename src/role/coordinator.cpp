@@ -162,6 +162,7 @@ void Coordinator::load(int server) {
   wire::Socket& socket =
       data_.emplace_back(context_, wire::Socket::Pattern::dealer, "coordinator", secure ? &keys : nullptr);
   connections_.watch(socket, server);
+  if (endpoint.starts_with("ipc://")) socket.share(memory_);
   socket.connect(endpoint);
   for (std::size_t r = 0; r < state_.own.size(); ++r) {
     load_arena(server, 0, state_.own[r].weights, r + 1);
@@ -321,7 +322,9 @@ std::vector<std::string> Coordinator::binds(const Member& member, const wire::Me
   if (member.role != wire::Role::server) return {};
   const bool six = message.address.find(':') != std::string::npos;
   if (member.external) return {"tcp://" + (six ? "[" + message.address + "]" : message.address) + ":*"};
-  std::vector<std::string> endpoints{fmt::format("ipc://{}/s{}", doors_.folder().string(), member.rank)};
+  std::vector<std::string> endpoints{plan_.job.topology.transport == job::Transport::tcp
+                                         ? "tcp://127.0.0.1:*"
+                                         : fmt::format("ipc://{}/s{}", doors_.folder().string(), member.rank)};
   const std::string& listen = course_.request().listen;
   const job::Topology& topology = plan_.job.topology;
   if (topology.external + topology.external_servers > 0)

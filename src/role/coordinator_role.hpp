@@ -71,6 +71,7 @@ class Coordinator {
   const plan::Plan& plan_;
   std::uint64_t nonce_;
   wire::Context context_;
+  wire::SharedMemory memory_;  ///< of others: what they save lies there
   Doors doors_;
   Roster roster_;
   Assembly assembly_;

@@ -28,22 +28,16 @@ bool Inbox::add(const plan::Slice& slice, wire::Message message) {
   open_ = true, clock_ = header.clock, rows_ = header.rows;
   loss_ = std::bit_cast<double>(header.note);
   ++have_;
-  if (!aligned(message.payload.data())) {
+  floats_[header.piece] = static_cast<const float*>(message.data());
+  if (!aligned(message.data()) || (keeps_ && message.reading)) {
     std::vector<float>& copy = copies_[header.piece];
     copy.resize(header.count);
-    std::memcpy(copy.data(), message.payload.data(), message.payload.size());
+    std::memcpy(copy.data(), message.data(), message.size());
+    floats_[header.piece] = copy.data();
+    message.reading = {};
   }
   messages_[header.piece] = std::move(message);
   return true;
-}
-
-std::vector<const float*> Inbox::floats() const {
-  std::vector<const float*> pieces;
-  for (std::size_t p = 0; p < messages_.size(); ++p) {
-    const void* data = messages_[p]->payload.data();
-    pieces.push_back(aligned(data) ? static_cast<const float*>(data) : copies_[p].data());
-  }
-  return pieces;
 }
 
 void Inbox::clear() {

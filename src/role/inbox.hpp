@@ -1,5 +1,6 @@
 #pragma once
-/// One worker's push to one server, as its pieces come in. Pieces stay in ZeroMQ's memory until clear().
+/// One worker's push to one server, as its pieces come in. Pieces stay where ZeroMQ or the worker has them until
+/// clear().
 
 #include <vector>
 
@@ -10,9 +11,10 @@ namespace dtrain::role {
 
 class Inbox {
  public:
-  /// `pieces`: of all arenas that are exchanged.
-  explicit Inbox(std::size_t pieces) : messages_(pieces), copies_(pieces) {}
-  Inbox(const Inbox& other) : Inbox(other.messages_.size()) {}  ///< an empty one of the same shape
+  /// `pieces`: of all arenas that are exchanged. `keeps`: they stay here when their sender goes on, so that what lies
+  /// in its memory is copied.
+  Inbox(std::size_t pieces, bool keeps) : messages_(pieces), floats_(pieces), copies_(pieces), keeps_(keeps) {}
+  Inbox(const Inbox& other) : Inbox(other.messages_.size(), other.keeps_) {}  ///< an empty one of the same shape
   Inbox(Inbox&&) noexcept = default;
   Inbox& operator=(Inbox&&) noexcept = default;
 
@@ -27,12 +29,14 @@ class Inbox {
   std::uint64_t rows() const { return rows_; }
   double loss() const { return loss_; }
   /// The pieces' numbers, in order; valid until clear(). Only for a complete push with rows.
-  std::vector<const float*> floats() const;
+  const std::vector<const float*>& floats() const { return floats_; }
   void clear();
 
  private:
   std::vector<std::optional<wire::Message>> messages_;
-  std::vector<std::vector<float>> copies_;  ///< of short pieces, which may lie unaligned
+  std::vector<const float*> floats_;        ///< where each piece's are
+  std::vector<std::vector<float>> copies_;  ///< of short pieces, which may lie unaligned, and of those that are kept
+  bool keeps_;
   std::size_t have_ = 0;
   std::uint64_t clock_ = 0, rows_ = 0;
   double loss_ = 0;

@@ -53,12 +53,15 @@ class Link {
   void set_epoch(std::uint32_t epoch) { self_.epoch = epoch; }
   const JoinRequest& request() const { return request_; }
   wire::Context& context() { return context_; }
+  /// What this role and others of its machine both see.
+  wire::SharedMemory& memory() { return memory_; }
   /// Tells the log (stderr) of a message that was refused, the first few times.
   void tell_refusal(const std::string& why);
 
  private:
   void check_monitor();
   wire::Context& context_;
+  wire::SharedMemory memory_;
   JoinRequest request_;
   wire::Self self_;
   wire::KeyPair keys_;

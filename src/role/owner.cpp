@@ -44,20 +44,21 @@ auto part(Span whole, Index begin, Index count) {
 
 }  // namespace
 
-Owner::Owner(const plan::Plan& plan, int slice, int threads)
+Owner::Owner(const plan::Plan& plan, int slice, int threads, MakeArena make)
     : Owner(plan, plan.slices[static_cast<std::size_t>(slice)], sync::update_of(plan.job.sync), plan.server_arenas(),
-            threads) {}
+            threads, std::move(make)) {}
 
-Owner Owner::of_worker(const plan::Plan& plan, int threads) {
+Owner Owner::of_worker(const plan::Plan& plan, int threads, MakeArena make) {
   plan::Slice whole{0, plan.layout.total, {{0, plan.layout.total, 0, 0}}};
-  return Owner(plan, std::move(whole), sync::OptimizerStep{}, plan.moments(), threads);
+  return Owner(plan, std::move(whole), sync::OptimizerStep{}, plan.moments(), threads, std::move(make));
 }
 
-Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads)
+Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make)
     : plan_(plan),
       slice_(std::move(slice)),
       update_(update),
       threads_(threads),
+      make_(std::move(make)),
       moments_(moments),
       keeps_previous_(plan.undo_possible() || sync::traits(plan.job.sync).weights),
       checks_finite_(plan.job.train.on_nonfinite == job::OnNonfinite::stop) {
@@ -108,8 +109,10 @@ Version& Owner::free_version() {
   for (Version& version : versions_)
     if (!in_use(version)) return version;
   Version& version = versions_.emplace_back();
-  version.weights = Arena(slice_.end - slice_.begin);
-  for (int k = 0; k < moments_; ++k) version.moments.emplace_back(slice_.end - slice_.begin);
+  const Index count = slice_.end - slice_.begin;
+  const auto arena = [&](int index) { return make_ && index < plan_.exchanged_arenas() ? make_(count) : Arena(count); };
+  version.weights = arena(0);
+  for (int k = 0; k < moments_; ++k) version.moments.push_back(arena(k + 1));
   return version;
 }
 

@@ -48,10 +48,11 @@ struct Age {
 
 class Owner {
  public:
-  /// `plan` must outlive the owner. Starts with one zeroed version. A server's, with the policy's update:
-  Owner(const plan::Plan& plan, int slice, int threads);
+  /// `plan` must outlive the owner. Starts with one zeroed version. `make`: where arenas come from that travel; absent:
+  /// the heap. A server's, with the policy's update:
+  Owner(const plan::Plan& plan, int slice, int threads, MakeArena make = {});
   /// A worker's own copy of all weights, which only the optimizer steps.
-  static Owner of_worker(const plan::Plan& plan, int threads);
+  static Owner of_worker(const plan::Plan& plan, int threads, MakeArena make = {});
 
   const plan::Slice& slice() const { return slice_; }
   Version& current() { return *current_; }
@@ -103,7 +104,7 @@ class Owner {
     bool decays;
     int layer;
   };
-  Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads);
+  Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make);
   void step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last);
   Version& free_version();
   bool in_use(const Version& version) const;
@@ -123,6 +124,7 @@ class Owner {
   plan::Slice slice_;
   sync::Update update_;
   int threads_;
+  MakeArena make_;
   int moments_;          ///< arenas beside the weights
   bool keeps_previous_;  ///< a loss may ask for undo()
   bool checks_finite_;

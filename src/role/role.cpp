@@ -63,16 +63,26 @@ Start await_start(Link& link, std::vector<sync::Event>* recording) {
   }
 }
 
-wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity,
-                          Connections& connections) {
+wire::Socket connect_data(Link& link, const plan::Plan& plan, const Start& start, int server,
+                          const std::string& identity, Connections& connections) {
   const std::string endpoint = reachable(start.endpoints.at(static_cast<std::size_t>(server)), link.request().endpoint);
   const std::string& key = start.keys.at(static_cast<std::size_t>(server));
   const wire::Keys keys = wire::connecting_keys(link.keys(), key);
   const bool secure = !key.empty() && endpoint.starts_with("tcp://");
   wire::Socket socket(link.context(), wire::Socket::Pattern::dealer, identity, secure ? &keys : nullptr);
   connections.watch(socket, server);
+  share_locally(link, plan, endpoint, socket);
   socket.connect(endpoint);
   return socket;
+}
+
+void share_locally(Link& link, const plan::Plan& plan, const std::string& endpoint, wire::Socket& socket) {
+  if (endpoint.starts_with("ipc://") && plan.job.topology.transport == job::Transport::shared_memory)
+    socket.share(link.memory());
+}
+
+MakeArena shareable(Link& link) {
+  return [&memory = link.memory()](Index count) { return memory.arena(count); };
 }
 
 std::vector<int> everyone(int n) {

@@ -25,8 +25,14 @@ Start await_start(Link& link, std::vector<sync::Event>* recording = nullptr);
 sync::Setup setup_of(const plan::Plan& plan, const Start& start);
 
 /// A socket to a server's data endpoint, watched; with CURVE if the start message names a key for it.
-wire::Socket connect_data(Link& link, const Start& start, int server, const std::string& identity,
-                          Connections& connections);
+wire::Socket connect_data(Link& link, const plan::Plan& plan, const Start& start, int server,
+                          const std::string& identity, Connections& connections);
+
+/// Lets a data socket hand over floats in shared memory, if its endpoint is of this machine and the job wants that.
+void share_locally(Link& link, const plan::Plan& plan, const std::string& endpoint, wire::Socket& socket);
+
+/// Arenas that other roles of this machine can see.
+MakeArena shareable(Link& link);
 
 /// 0, 1, .. n-1
 std::vector<int> everyone(int n);

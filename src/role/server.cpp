@@ -15,14 +15,15 @@ Server::Server(Link& link, const Welcome& welcome)
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
       decided_(traits_.decided && plan_.servers > 1),
-      owner_(plan_, rank_, plan_.threads),
+      owner_(plan_, rank_, plan_.threads, shareable(link)),
       arenas_(static_cast<std::size_t>(plan_.exchanged_arenas())),
       squares_(link, rank_, plan_.servers, others_, traits_.gated && !traits_.decided),
       council_(link, rank_, plan_.servers, static_cast<std::size_t>(plan_.workers), others_),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)),
       division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
       ledger_(rank_, static_cast<std::size_t>(plan_.workers)),
-      inboxes_(static_cast<std::size_t>(plan_.workers), Inbox(arenas_ * owner_.slice().pieces.size())),
+      inboxes_(static_cast<std::size_t>(plan_.workers),
+               Inbox(arenas_ * owner_.slice().pieces.size(), plan_.undo_possible())),
       kept_(inboxes_),
       members_(static_cast<std::size_t>(plan_.workers)) {
   open_doors(welcome);
@@ -34,6 +35,7 @@ void Server::open_doors(const Welcome& welcome) {
   for (const std::string& endpoint : welcome.bind) {
     const bool secure = welcome.secure && endpoint.starts_with("tcp://");
     doors_.emplace_back(link_.context(), wire::Socket::Pattern::router, "", secure ? &keys : nullptr);
+    share_locally(link_, plan_, endpoint, doors_.back());
     endpoints_.push_back(doors_.back().bind(endpoint));
   }
 }
@@ -64,7 +66,7 @@ void Server::start(const Start& start, const std::vector<sync::Event>& recording
 void Server::meet_others(const Start& start) {
   const std::string identity = "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int m = 0; m < plan_.servers; ++m)
-    if (m != rank_) others_.push_back(connect_data(link_, start, m, identity, connections_));
+    if (m != rank_) others_.push_back(connect_data(link_, plan_, start, m, identity, connections_));
 }
 
 void Server::serve() {

@@ -16,8 +16,7 @@ void Server::take_load(wire::Message message, std::size_t door) {
   const bool fits = header.slice < owner_.arenas() && header.offset >= begin && header.offset + header.count <= end;
   if (header.sender_role != wire::Role::coordinator || !fits || loaded_ == to_load_) return refuse(message.header);
   coordinator_ = {door, message.peer};
-  std::memcpy(owner_.stored(header.slice).data() + (header.offset - begin), message.payload.data(),
-              message.payload.size());
+  std::memcpy(owner_.stored(header.slice).data() + (header.offset - begin), message.data(), message.size());
   if (++loaded_ == to_load_) proceed();
 }
 
@@ -32,7 +31,7 @@ void Server::take_own_load(wire::Message message) {
 void Server::hand_own_state(int rank) {
   Member& member = members_[static_cast<std::size_t>(rank)];
   for (wire::Message& piece : member.own_state)
-    doors_[member.route.door].forward(link_.self(), piece.header, std::move(piece.payload), member.route.peer);
+    doors_[member.route.door].forward(link_.self(), std::move(piece), member.route.peer);
   member.own_state.clear();
 }
 
@@ -42,7 +41,7 @@ void Server::take_snapshot(wire::Message message) {
   const bool worker = header.sender_role == wire::Role::worker && header.sender_rank < members_.size() &&
                       header.rows == std::uint64_t{header.sender_rank} + 1;
   if (!worker || !traits_.weights || coordinator_.peer.empty()) return refuse(header);
-  doors_[coordinator_.door].forward(link_.self(), header, std::move(message.payload), coordinator_.peer);
+  doors_[coordinator_.door].forward(link_.self(), std::move(message), coordinator_.peer);
 }
 
 /// Snapshots of one state get the same number on every server: of a gated policy the update says which, of another

@@ -19,11 +19,11 @@ Worker::Worker(Link& link, const Welcome& welcome)
       network_(plan_.job.model, plan_.width, plan_.worker_rows(), plan_.threads),
       weights_(traits_.weights ? 0 : plan_.layout.total),
       centre_(plan_.job.sync.policy == job::PolicyName::easgd ? plan_.layout.total : 0),
-      gradient_(plan_.layout.total),
+      gradient_(link.memory().arena(plan_.layout.total)),
       features_(plan_.worker_rows() * plan_.width),
       targets_(static_cast<std::size_t>(plan_.worker_rows())),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
-  if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads)));
+  if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
   own_gradient_ = {{{gradient_.data()}, 1}};
   if (const std::string& compute = plan_.job.faults.inject.compute; !compute.empty())
     inject_ = std::get<job::Distribution>(job::parse_distribution(compute));
@@ -45,7 +45,8 @@ void Worker::connect(const Start& start) {
   const std::string identity = "worker-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   const auto arenas = static_cast<std::size_t>(plan_.exchanged_arenas());
   for (std::size_t m = 0; m < start.endpoints.size(); ++m) {
-    servers_.push_back({connect_data(link_, start, static_cast<int>(m), identity, connections_), {}, 0, 0, false});
+    servers_.push_back(
+        {connect_data(link_, plan_, start, static_cast<int>(m), identity, connections_), {}, 0, 0, false});
     servers_.back().arrived.assign(arenas * plan_.slices[m].pieces.size(), 0);
   }
   tell_servers(wire::Type::pull);

@@ -97,8 +97,8 @@ void Worker::take(std::size_t server, const wire::Message& message) {
       if (!own_ || arena >= own_->arenas() ||
           header.offset + header.count > static_cast<std::uint64_t>(plan_.layout.total))
         return;
-      std::memcpy(own_->stored(arena).data() + header.offset, message.payload.data(), message.payload.size());
-      state_received_ += message.payload.size();
+      std::memcpy(own_->stored(arena).data() + header.offset, message.data(), message.size());
+      state_received_ += message.size();
       return;
     }
     default: return;
@@ -133,8 +133,8 @@ void Worker::take_weights(std::size_t server, const wire::Message& message) {
   if (computing_ && header.clock == clock_ && inflow.arrived[header.piece] == clock_ + 1) return;
   const bool own_instead = own_state_ && header.clock == first_clock_;
   if (!own_instead)
-    std::memcpy(arena_for(header.clock, header.piece / pieces.size()).data() + piece.offset, message.payload.data(),
-                message.payload.size());
+    std::memcpy(arena_for(header.clock, header.piece / pieces.size()).data() + piece.offset, message.data(),
+                message.size());
   inflow.arrived[header.piece] = header.clock + 1;
 }
 

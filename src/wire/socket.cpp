@@ -192,6 +192,7 @@ bool Socket::send_message(const Self& self, Header& header, zmq::message_t paylo
   header.epoch = self.epoch;
   header.sequence = sequence_ + 1;
   header.payload = payload.size();
+  const std::uint64_t carried = header.block != 0 ? 4 * header.count : header.payload;
   if (pattern_ == Pattern::router) {
     zmq::message_t identity(peer.data(), peer.size());
     if (!send_frame(identity, true)) return false;
@@ -202,7 +203,7 @@ bool Socket::send_message(const Self& self, Header& header, zmq::message_t paylo
   if (header.payload > 0 && !send_frame(payload, false)) return false;
   ++sequence_;
   ++counters_.messages_sent;
-  counters_.payload_sent += header.payload;
+  counters_.payload_sent += carried;
   counters_.wire_sent += header_bytes + header.payload;
   return true;
 }
@@ -220,14 +221,35 @@ bool Socket::send_floats(const Self& self, Header header, std::span<const float>
                          const std::string& peer) {
   header.payload_hash = 0;
   if (values.empty()) return send_message(self, header, zmq::message_t(), peer);
+  if (const auto lies = memory_ != nullptr ? memory_->locate(values) : std::nullopt) {
+    header.block = lies->block, header.place = lies->place, header.at = lies->at;
+    in_flight.add(*lies->readers);
+    if (send_message(self, header, zmq::message_t(), peer)) return true;
+    lies->readers->fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
   in_flight.add();
   // ZeroMQ only reads from a message that it is given to send.
   zmq::message_t payload(const_cast<float*>(values.data()), values.size_bytes(), &InFlight::release, &in_flight);
   return send_message(self, header, std::move(payload), peer);
 }
 
-bool Socket::forward(const Self& self, Header header, zmq::message_t payload, const std::string& peer) {
+bool Socket::forward(const Self& self, Message message, const std::string& peer) {
+  Header header = message.header;
+  header.block = header.place = header.at = 0;
+  zmq::message_t payload =
+      message.reading ? zmq::message_t(message.data(), message.size()) : std::move(message.payload);
   return send_message(self, header, std::move(payload), peer);
+}
+
+/// Floats that lie in a block: only where both ends have agreed to that.
+std::optional<std::string> Socket::find_floats(Message& message) {
+  if (message.header.block == 0) return std::nullopt;
+  if (memory_ == nullptr) return "its floats lie in shared memory, and this connection has none";
+  auto read = memory_->read(message.header);
+  if (auto* refusal = std::get_if<Refusal>(&read)) return std::move(refusal->why);
+  message.reading = std::get<Reading>(std::move(read));
+  return std::nullopt;
 }
 
 std::optional<Message> Socket::receive(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal) {
@@ -237,9 +259,11 @@ std::optional<Message> Socket::receive(std::uint64_t nonce, const std::function<
     if (!receive_frames(socket_, frames)) return std::nullopt;
     const std::string peer = has_identity ? frames.frame[0].to_string() : std::string();
     auto opened = open(frames, has_identity, nonce);
+    if (auto* message = std::get_if<Message>(&opened))
+      if (auto why = find_floats(*message)) opened = Refusal{*std::move(why)};
     if (auto* message = std::get_if<Message>(&opened)) {
       ++counters_.messages_received;
-      counters_.payload_received += message->header.payload;
+      counters_.payload_received += message->size();
       counters_.wire_received += header_bytes + message->header.payload;
       message->peer = peer;
       return std::move(*message);

@@ -8,6 +8,7 @@
 /// long the other end takes to bind. So a dealer's send always succeeds; that its peer died is told by a Monitor. What
 /// waits in a dealer's queue keeps its InFlight busy until the peer is back or the socket is closed.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,7 @@
 #include <zmq.hpp>
 
 #include "wire/frame.hpp"
+#include "wire/shared.hpp"
 
 namespace dtrain::wire {
 
@@ -34,20 +36,25 @@ struct Self {
 };
 
 /// A received message. The payload stays in ZeroMQ's memory until this object dies or is overwritten; it may not be
-/// aligned for float if it is short.
+/// aligned for float if it is short. Floats that lie in a block stay there, and the block as it is, for as long.
 struct Message {
   Header header;
   zmq::message_t payload;
+  Reading reading;      ///< where header.block is not 0
   std::string peer;     ///< ROUTER only: identity to answer to
   int descriptor = -1;  ///< of the connection it came by, to match with a disconnect; -1 if unknown
   std::string user;     ///< the sender's public key (Z85) as its CURVE handshake proved it; "" without CURVE
   std::string address;  ///< of a `join` by tcp: the sender's, as we see it
   std::string_view text() const { return payload.to_string_view(); }
+  /// What was sent, wherever it lies.
+  const void* data() const { return reading ? reading.values().data() : payload.data(); }
+  std::size_t size() const { return reading ? reading.values().size_bytes() : payload.size(); }
 };
 
-/// Counts sends of one block of memory that ZeroMQ has not finished with. The block may be written only at zero.
-/// Decremented on ZeroMQ's thread. The block must outlive it, and it the sockets that send (declare it between them):
-/// its destructor waits until ZeroMQ has let go, at most LINGER after the last of them has closed.
+/// Counts sends of one block of memory that ZeroMQ, or whoever reads shared memory, has not finished with. The block
+/// may be written only when idle. Decremented on ZeroMQ's thread, and by readers. The block must outlive it, and it the
+/// sockets that send (declare it between them): its destructor waits until ZeroMQ has let go, at most LINGER after the
+/// last of them has closed.
 class InFlight {
  public:
   InFlight() = default;
@@ -57,19 +64,29 @@ class InFlight {
   }
   InFlight(const InFlight&) = delete;
   InFlight& operator=(const InFlight&) = delete;
-  bool idle() const { return count_.load(std::memory_order_acquire) == 0; }
+  bool idle() const {
+    return count_.load(std::memory_order_acquire) == 0 &&
+           std::all_of(readers_.begin(), readers_.end(),
+                       [](const auto* readers) { return readers->load(std::memory_order_acquire) == 0; });
+  }
   void add() { count_.fetch_add(1, std::memory_order_relaxed); }
+  /// The same for floats in shared memory, by its own count of those who read there.
+  void add(std::atomic<std::uint32_t>& readers) {
+    readers.fetch_add(1, std::memory_order_relaxed);
+    if (std::find(readers_.begin(), readers_.end(), &readers) == readers_.end()) readers_.push_back(&readers);
+  }
   static void release(void* data, void* self);  // zmq_free_fn
 
  private:
   std::atomic<int> count_{0};
+  std::vector<std::atomic<std::uint32_t>*> readers_;
 };
 
 /// Bytes and messages that crossed a socket. Refused messages and what ZeroMQ adds (identities, framing) do not count.
 struct Counters {
   std::uint64_t messages_sent = 0, messages_received = 0;
   std::uint64_t payload_sent = 0, payload_received = 0;
-  std::uint64_t wire_sent = 0, wire_received = 0;  ///< headers and payloads
+  std::uint64_t wire_sent = 0, wire_received = 0;  ///< headers, and payloads that do not lie in shared memory
 };
 
 /// The largest payload that a peer accepts (a larger one ends the connection), and the size of the pieces in which
@@ -112,11 +129,15 @@ class Socket {
   /// Of `header`, what `self` says, sequence, payload and payload_hash are filled in here.
   bool send(const Self& self, Header header, std::span<const std::byte> payload, const std::string& peer = {});
   bool send(const Self& self, Header header, std::string_view text, const std::string& peer = {});
+  /// From now on floats that lie in an arena of `memory` are not sent, but read there by whoever gets the message: for
+  /// sockets whose other ends are roles of this machine that do the same. `memory` outlives this.
+  void share(SharedMemory& memory) { memory_ = &memory; }
+
   /// Queues floats without copying: `values` must stay untouched until `in_flight` is idle again.
   bool send_floats(const Self& self, Header header, std::span<const float> values, InFlight& in_flight,
                    const std::string& peer = {});
-  /// Queues a message that was received, without copying it, in our own name.
-  bool forward(const Self& self, Header header, zmq::message_t payload, const std::string& peer = {});
+  /// Queues a message that was received in our own name, without copying its payload (floats in a block are copied).
+  bool forward(const Self& self, Message message, const std::string& peer = {});
 
   /// The next message, or nullopt if there is none now. Messages that do not decode, whose payload is not what their
   /// header says, or that carry another nonce than `nonce`, are dropped and counted in refused(), with the reason given
@@ -131,10 +152,12 @@ class Socket {
  private:
   bool send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer);
   bool send_frame(zmq::message_t& frame, bool more);
+  std::optional<std::string> find_floats(Message& message);
   void suit(const std::string& endpoint);
 
   zmq::socket_t socket_;
   Pattern pattern_;
+  SharedMemory* memory_ = nullptr;
   std::uint64_t sequence_ = 0;
   Counters counters_;
   std::uint64_t refused_ = 0;
