@@ -1,6 +1,9 @@
 #include "collective/exchange.hpp"
 
 #include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
 
 namespace dtrain::collective {
 
@@ -33,6 +36,13 @@ void Exchange::finished() {
   advance();
 }
 
+void Exchange::reset() {
+  next_ = 0;
+  begun_ = false;
+  flags_ = 0;
+  sums_.clear();
+}
+
 int Exchange::waits_for() const {
   if (!begun_ || held_ || done()) return -1;
   return moves_[next_].peer;
@@ -61,6 +71,9 @@ bool Exchange::take(const Move& move) {
   if (from.empty()) return false;
   Parcel parcel = std::move(from.front());
   from.pop_front();
+  if (parcel.values != nullptr && parcel.range != move.range)
+    throw std::invalid_argument(fmt::format("rank {} sent elements {} to {} where {} to {} were due", move.peer,
+                                            parcel.range.begin, parcel.range.end, move.range.begin, move.range.end));
   flags_ |= parcel.flags;
   if (move.what == What::take_result)
     port_.take_result(move.range, parcel);

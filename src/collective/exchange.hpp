@@ -18,6 +18,7 @@ namespace dtrain::collective {
 
 /// What comes from a peer: a sum on its way, or a result.
 struct Parcel {
+  Range range;                    ///< as the sender says; of a sum of nobody: any
   const float* values = nullptr;  ///< of its range; nullptr: a sum of nobody
   float factor = 1;               ///< that they are to be multiplied by
   std::uint32_t flags = 0;        ///< of all who had a part in it
@@ -46,10 +47,13 @@ class Exchange {
   /// Our part is there. `own`: element 0 of the vector; what lies within the borders may be overwritten by sums.
   /// `factor`: what it is multiplied by; absent: we have nothing.
   void begin(float* own, std::optional<float> factor, std::uint32_t flags);
-  /// From each peer in the order in which it sent; also before begin().
+  /// From each peer in the order in which it sent; also before begin(). Throws std::invalid_argument if it is of
+  /// another range than the one that is due from that peer.
   void receive(int from, Parcel parcel);
   /// After Port::finish() said false.
   void finished();
+  /// Once done: ready for the next round, of which something may have come already.
+  void reset();
 
   bool begun() const { return begun_; }
   bool done() const { return begun_ && next_ == moves_.size(); }

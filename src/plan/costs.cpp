@@ -42,13 +42,15 @@ Index Plan::period() const {
 }
 
 double Plan::pull_bytes() const {
-  if (servers == 0) return 0;
+  if (owners() == 1 && servers == 0) return 0;
+  // All ranks together move 2 (N-1) n elements.
+  const double moved = peers() ? 2.0 * (workers - 1) / workers : 1;
   const double single = total_steps > 0 ? double(single_until_steps(*this)) / double(total_steps) : 0;
-  return double(step_bytes()) * exchanged_arenas() * (single + (1 - single) / double(period()));
+  return moved * double(step_bytes()) * exchanged_arenas() * (single + (1 - single) / double(period()));
 }
 
 double Plan::push_bytes() const {
-  const bool drawn = job.sync.policy == job::PolicyName::subset;
+  const bool drawn = servers > 0 && job.sync.policy == job::PolicyName::subset;
   return pull_bytes() * (drawn ? double(*job.sync.size) / workers : 1.0);
 }
 
@@ -73,7 +75,10 @@ Memory server_memory(const Plan& plan, int rank) {
 Memory worker_memory(const Plan& plan) {
   const auto bytes = static_cast<std::size_t>(plan.step_bytes());
   const bool steps = sync::traits(plan.job.sync).weights;
-  const auto arenas = static_cast<std::size_t>(steps ? 1 + 2 * (1 + plan.worker_arenas()) : 2);
+  const int owned = plan.peers() ? 2 * (1 + plan.server_arenas()) : 0;
+  const auto arenas = static_cast<std::size_t>(owned + (steps          ? 1 + 2 * (1 + plan.worker_arenas())
+                                                        : plan.peers() ? 1
+                                                                       : 2));
   const Index rows = plan.worker_rows();
   const model::Network<float> network(plan.job.model, plan.width, rows, 1);
   return {arenas * bytes, network.bytes() + static_cast<std::size_t>(4 * rows * (plan.width + 1))};

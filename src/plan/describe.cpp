@@ -103,7 +103,16 @@ std::string sync_words(const Plan& plan) {
                                     : push_words(plan));
 }
 
+/// Without servers.
+std::string collective_words(const Plan& plan) {
+  const char* why = plan.job.topology.kind == job::TopologyKind::automatic ? ", chosen by sizes and numbers" : "";
+  return fmt::format("{} among {} workers{}, {} bucket{}; {} sent a worker and step", collective::name(plan.algorithm),
+                     plan.workers, why, plan.buckets.size(), plan.buckets.size() == 1 ? "" : "s",
+                     human_bytes(plan.push_bytes()));
+}
+
 std::string wire_words(const Plan& plan) {
+  if (plan.peers()) return collective_words(plan);
   const double push = plan.push_bytes(), pull = plan.pull_bytes();
   std::string words = human_bytes(push + pull) + " a worker and step, ";
   words += push == pull ? "half of it each way" : fmt::format("{} of it to the servers", human_bytes(push));
@@ -130,6 +139,7 @@ Json to_json(const Plan& plan) {
   out["steps"] = plan.total_steps;
   out["rows"] = plan.total_rows;
   out["flops_per_row"] = plan.flops_per_row();
+  if (plan.peers()) out["algorithm"] = collective::name(plan.algorithm);
   out["bytes_per_worker_step"] = plan.bytes_per_worker_step();
   out["roles"] = Json::array();
   for (int m = 0; m < plan.servers; ++m) {
@@ -169,7 +179,7 @@ std::string render(const Plan& plan) {
   line("sync", sync_words(plan));
   line("host", fmt::format("{}: {} cores, {} of memory; {} thread{} a role", plan.host.name, plan.host.cores,
                            human_bytes(double(plan.host.memory)), plan.threads, plan.threads == 1 ? "" : "s"));
-  if (plan.servers > 0) line("wire", wire_words(plan));
+  if (plan.servers > 0 || plan.peers()) line("wire", wire_words(plan));
   out += "\n";
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = plan.slices[static_cast<std::size_t>(m)];

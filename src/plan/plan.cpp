@@ -16,12 +16,13 @@ namespace dtrain::plan {
 namespace {
 
 constexpr Index piece_weights = 262144;  // 1 MiB: smaller pieces cost more per byte (bench/REFERENCE.md)
+constexpr Index part_weights = 65536;    // the same of the parts of a bucket, which are many
 constexpr Index small_weights = 16384;   // below 64 KiB a layer travels with its neighbour
 
-/// Cuts [begin, end) of one or more layers into nearly equal pieces of about piece_weights.
-void cut(Index begin, Index end, int first_layer, int last_layer, std::vector<Piece>& out) {
+/// Cuts [begin, end) of one or more layers into nearly equal pieces of about `size` weights.
+void cut(Index begin, Index end, int first_layer, int last_layer, Index size, std::vector<Piece>& out) {
   const Index count = end - begin;
-  const Index parts = std::max<Index>(1, (count + piece_weights / 2) / piece_weights);
+  const Index parts = std::max<Index>(1, (count + size / 2) / size);
   for (Index i = 0; i < parts; ++i) {
     const Index from = begin + count * i / parts, to = begin + count * (i + 1) / parts;
     out.push_back({from, to - from, first_layer, last_layer});
@@ -29,7 +30,7 @@ void cut(Index begin, Index end, int first_layer, int last_layer, std::vector<Pi
 }
 
 /// Backward visits the last layer first: small layers wait for the next one that backward reaches.
-std::vector<Piece> make_pieces(const model::Layout& layout, Index begin, Index end) {
+std::vector<Piece> make_pieces(const model::Layout& layout, Index begin, Index end, Index size = piece_weights) {
   std::vector<Piece> pieces;
   Index open_end = end;  // upper border of the layers collected so far
   int last = -1;
@@ -39,7 +40,7 @@ std::vector<Piece> make_pieces(const model::Layout& layout, Index begin, Index e
     if (from >= std::min(range.end, end)) continue;
     if (last < 0) last = layer;
     if (open_end - from < small_weights && from > begin) continue;
-    cut(from, open_end, layer, last, pieces);
+    cut(from, open_end, layer, last, size, pieces);
     open_end = from;
     last = -1;
   }
@@ -58,7 +59,43 @@ std::vector<Slice> make_slices(const model::Layout& layout, int servers) {
   return slices;
 }
 
+collective::Algorithm decide_algorithm(const Plan& plan) {
+  using Kind = job::TopologyKind;
+  using collective::Algorithm;
+  // What is packed is unpacked only by the owner: it would not be the same after each hop.
+  if (plan.job.sync.codec != job::Codec::none) return Algorithm::direct;
+  switch (plan.job.topology.kind) {
+    case Kind::halving_doubling: return Algorithm::halving_doubling;
+    case Kind::tree: return Algorithm::tree;
+    case Kind::automatic: return collective::choose(plan.layout.total, plan.workers);
+    case Kind::ring:
+    case Kind::parameter_server:
+    case Kind::gossip: break;
+  }
+  return Algorithm::ring;
+}
+
+/// Buckets in the order of the weights, and every worker's parts of them.
+void share_among_workers(Plan& plan) {
+  constexpr Index line_weights = 16;  // parts end where cache lines do
+  const Index size = std::max<Index>(piece_weights, plan.workers * part_weights);
+  for (const Piece& piece : make_pieces(plan.layout, 0, plan.layout.total, size)) {
+    const collective::Range range{piece.offset, piece.offset + piece.count};
+    plan.buckets.push_back({piece, even_borders(plan.algorithm, plan.workers, range, line_weights)});
+  }
+  plan.slices.assign(static_cast<std::size_t>(plan.workers), {0, plan.layout.total, {}});
+  for (const Bucket& bucket : plan.buckets)
+    for (std::size_t c = 0; c + 1 < bucket.borders.size(); ++c) {
+      const Index begin = bucket.borders[c], count = bucket.borders[c + 1] - begin;
+      const int owner = collective::owner(plan.algorithm, static_cast<int>(c), plan.workers);
+      if (count > 0)
+        plan.slices[static_cast<std::size_t>(owner)].pieces.push_back(
+            {begin, count, bucket.piece.first_layer, bucket.piece.last_layer});
+    }
+}
+
 int decide_servers(const job::Topology& topology, Index blocks, std::vector<std::string>& warnings) {
+  if (topology.kind != job::TopologyKind::parameter_server) return 0;
   const bool alone = topology.workers == 1 && topology.external == 0 && topology.external_servers == 0;
   const std::int64_t fallback = alone ? 0 : 1;
   const std::int64_t wanted = topology.servers.value_or(fallback);
@@ -170,7 +207,11 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   plan.servers = decide_servers(job.topology, blocks, plan.warnings);
   plan.workers = static_cast<int>(job.topology.workers);
   plan.threads = decide_threads(plan);
-  plan.slices = make_slices(plan.layout, std::max(1, plan.servers));
+  plan.algorithm = decide_algorithm(plan);
+  if (plan.peers())
+    share_among_workers(plan);
+  else
+    plan.slices = make_slices(plan.layout, std::max(1, plan.servers));
 
   count_steps(plan);
   if (sync::traits(plan.job.sync).weights && plan.period() > plan.total_steps)

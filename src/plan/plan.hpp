@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "collective/moves.hpp"
 #include "data/data.hpp"
 #include "job/job.hpp"
 #include "model/layout.hpp"
@@ -27,11 +28,18 @@ struct Piece {
   int last_layer = 0;
 };
 
-/// What one server owns. Borders fall on multiples of block_weights.
+/// What one owner has: a server a range whose borders fall on multiples of block_weights; a worker, where there are no
+/// servers, a part of every bucket.
 struct Slice {
   Index begin = 0;
   Index end = 0;
   std::vector<Piece> pieces;  ///< ascending
+};
+
+/// Without servers: what is summed as one as soon as the backward of its layers is done, and where it is cut.
+struct Bucket {
+  Piece piece;
+  std::vector<Index> borders;  ///< of the algorithm's parts
 };
 
 struct Plan {
@@ -40,7 +48,9 @@ struct Plan {
   data::Facts facts;
   Index width = 0;  ///< features of a row
   model::Layout layout;
-  std::vector<Slice> slices;  ///< one per server; exactly one when there is no server
+  std::vector<Slice> slices;                                      ///< one per owner; exactly one when a worker is alone
+  collective::Algorithm algorithm = collective::Algorithm::ring;  ///< without servers
+  std::vector<Bucket> buckets;                                    ///< the same
   int workers = 1;
   int servers = 0;
   int threads = 1;  ///< per role
@@ -52,12 +62,16 @@ struct Plan {
   std::vector<Index> rows_before;  ///< subset only: rows that steps 0..t-1 apply, for t up to and with total_steps
   std::vector<std::string> warnings;
 
+  /// Whether workers exchange among themselves.
+  bool peers() const { return servers == 0 && workers > 1; }
+  /// Who owns a part of the weights: servers or, without any, all workers.
+  int owners() const { return servers > 0 ? servers : workers; }
   /// Bytes of one arena: 4n.
   Index step_bytes() const { return 4 * layout.total; }
   /// Payload that a worker sends, and receives, per step in the mean over a run in which all take part.
   double push_bytes() const;
   double pull_bytes() const;
-  /// Both, as a whole number; 0 without servers.
+  /// Both, as a whole number; 0 in one process.
   Index bytes_per_worker_step() const;
   /// Rows that the first `steps` steps of the run apply.
   Index rows_of_steps(Index steps) const;

@@ -15,9 +15,9 @@ Assembly::Assembly(const plan::Plan& plan)
 Assembly::Entry& Assembly::entry(std::uint64_t ordinal) {
   const auto [at, fresh] = entries_.try_emplace(ordinal);
   if (fresh) {
-    at->second.cuts.resize(static_cast<std::size_t>(plan_.servers));
-    at->second.pieces.resize(static_cast<std::size_t>(plan_.servers));
-    at->second.least_epoch.resize(static_cast<std::size_t>(plan_.servers));
+    at->second.cuts.resize(static_cast<std::size_t>(plan_.owners()));
+    at->second.pieces.resize(static_cast<std::size_t>(plan_.owners()));
+    at->second.least_epoch.resize(static_cast<std::size_t>(plan_.owners()));
     at->second.weights = Arena(plan_.layout.total);
     if (workers_step_) at->second.own.resize(lost_.size());
   }
@@ -46,7 +46,7 @@ bool Assembly::add(const wire::Message& message) {
   const wire::Header& header = message.header;
   const auto total = static_cast<std::uint64_t>(plan_.layout.total);
   if (header.type != wire::Type::snapshot || header.offset > total || header.count > total - header.offset ||
-      header.sender_rank >= static_cast<std::uint32_t>(plan_.servers))
+      header.sender_rank >= static_cast<std::uint32_t>(plan_.owners()))
     return false;
   if (header.rows > 0) return add_own_piece(message);
   if (header.slice > static_cast<std::uint32_t>(plan_.server_arenas())) return false;

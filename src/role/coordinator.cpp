@@ -130,13 +130,13 @@ void Coordinator::start() {
   send_recording();
   for (Member& reader : roster_.all()) {
     start.endpoints.clear(), start.keys.clear();
-    for (int m = 0; m < plan_.servers; ++m) {
-      start.endpoints.push_back(endpoint_for(roster_.server(m), reader));
-      start.keys.push_back(doors_.secure() ? roster_.server(m).public_key : "");
+    for (int m = 0; m < plan_.owners(); ++m) {
+      start.endpoints.push_back(endpoint_for(roster_.owner(m), reader));
+      start.keys.push_back(doors_.secure() ? roster_.owner(m).public_key : "");
     }
     doors_.send(reader.address, wire::Type::start, pack(start));
   }
-  for (int m = 0; m < plan_.servers; ++m) load(m);
+  for (int m = 0; m < plan_.owners(); ++m) load(m);
   training_ = true;
   for (Member& member : roster_.all()) member.last_beat = Clock::now();
   course_.tracker().begin(state_.clocks, state_.applied_rows);
@@ -154,38 +154,45 @@ void Coordinator::send_recording() {
 
 /// Weights and moments go to their owners from here, fresh or from a checkpoint: one way in. What is a worker's own
 /// goes first, so that it is there when the server answers.
-void Coordinator::load(int server) {
-  const Member& member = roster_.server(server);
+void Coordinator::load(int owner) {
+  const Member& member = roster_.owner(owner);
   const std::string endpoint = split(member.data_endpoint, ' ').front();
   const wire::Keys keys = wire::connecting_keys(doors_.keys(), member.public_key);
   const bool secure = doors_.secure() && endpoint.starts_with("tcp://");
   wire::Socket& socket =
       data_.emplace_back(context_, wire::Socket::Pattern::dealer, "coordinator", secure ? &keys : nullptr);
-  connections_.watch(socket, server);
+  connections_.watch(socket, owner);
   if (endpoint.starts_with("ipc://")) socket.share(memory_);
   socket.connect(endpoint);
   for (std::size_t r = 0; r < state_.own.size(); ++r) {
-    load_arena(server, 0, state_.own[r].weights, r + 1);
+    if (plan_.peers() && static_cast<int>(r) != owner) continue;
+    load_arena(owner, 0, state_.own[r].weights, r + 1);
     for (std::size_t k = 0; k < state_.own[r].moments.size(); ++k)
-      load_arena(server, k + 1, state_.own[r].moments[k], r + 1);
+      load_arena(owner, k + 1, state_.own[r].moments[k], r + 1);
   }
-  load_arena(server, 0, state_.weights, 0);
-  for (std::size_t k = 0; k < state_.moments.size(); ++k) load_arena(server, k + 1, state_.moments[k], 0);
+  load_arena(owner, 0, state_.weights, 0);
+  for (std::size_t k = 0; k < state_.moments.size(); ++k) load_arena(owner, k + 1, state_.moments[k], 0);
 }
 
-/// One server's slice of it. `worker`: whose own it is, plus 1; 0: the server's.
-void Coordinator::load_arena(int server, std::size_t index, const Arena& arena, std::size_t worker) {
-  for (const plan::Piece& piece : plan_.slices[static_cast<std::size_t>(server)].pieces) {
-    wire::Header header;
-    header.type = wire::Type::load;
-    header.slice = static_cast<std::uint32_t>(index);
-    header.offset = static_cast<std::uint64_t>(piece.offset);
-    header.count = static_cast<std::uint64_t>(piece.count);
-    header.rows = worker;
-    data_.back().send_floats(
-        doors_.self(), header,
-        arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)), loading_);
-  }
+/// An owner's slice of it; all of it to workers without servers, who compute with all weights. `worker`: whose own it
+/// is, plus 1; 0: the owner's.
+void Coordinator::load_arena(int owner, std::size_t index, const Arena& arena, std::size_t worker) {
+  for (int m = 0; m < plan_.owners(); ++m)
+    if (m == owner || plan_.peers())
+      for (const plan::Piece& piece : plan_.slices[static_cast<std::size_t>(m)].pieces)
+        load_piece(piece, index, arena, worker);
+}
+
+void Coordinator::load_piece(const plan::Piece& piece, std::size_t index, const Arena& arena, std::size_t worker) {
+  wire::Header header;
+  header.type = wire::Type::load;
+  header.slice = static_cast<std::uint32_t>(index);
+  header.offset = static_cast<std::uint64_t>(piece.offset);
+  header.count = static_cast<std::uint64_t>(piece.count);
+  header.rows = worker;
+  data_.back().send_floats(
+      doors_.self(), header,
+      arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)), loading_);
 }
 
 void Coordinator::train() {
@@ -318,13 +325,14 @@ void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) 
   if (member.external) course_.request().log.info("{} joined from {}", member.name(), join.host);
 }
 
+/// Where whoever owns weights is to listen.
 std::vector<std::string> Coordinator::binds(const Member& member, const wire::Message& message) const {
-  if (member.role != wire::Role::server) return {};
+  if (member.role != wire::Role::server && !plan_.peers()) return {};
   const bool six = message.address.find(':') != std::string::npos;
   if (member.external) return {"tcp://" + (six ? "[" + message.address + "]" : message.address) + ":*"};
   std::vector<std::string> endpoints{plan_.job.topology.transport == job::Transport::tcp
                                          ? "tcp://127.0.0.1:*"
-                                         : fmt::format("ipc://{}/s{}", doors_.folder().string(), member.rank)};
+                                         : fmt::format("ipc://{}/d{}", doors_.folder().string(), member.rank)};
   const std::string& listen = course_.request().listen;
   const job::Topology& topology = plan_.job.topology;
   if (topology.external + topology.external_servers > 0)
@@ -342,7 +350,7 @@ void Coordinator::note_progress(Member& member, const wire::Message& message) {
 }
 
 void Coordinator::note_cut(const Member& member, const Cut& cut) {
-  if (member.role == wire::Role::worker)
+  if (cut.own)
     assembly_.add_own(member.rank, cut);
   else if (cut.clocks.size() == static_cast<std::size_t>(plan_.workers))
     assembly_.add(member.rank, cut);

@@ -67,7 +67,7 @@ void Coordinator::fail_lost(const Member& member, const std::string& how) {
 void Coordinator::lose(Member& member, const std::string& how) {
   const job::Faults& faults = plan_.job.faults;
   const auto left = static_cast<std::int64_t>(roster_.active_workers().size()) - 1;
-  const bool goes_on = training_ && member.role == wire::Role::worker &&
+  const bool goes_on = training_ && plan_.servers > 0 && member.role == wire::Role::worker &&
                        faults.on_worker_loss == job::OnWorkerLoss::keep_going && left >= faults.min_workers &&
                        (!member.failure || member.failure->code == static_cast<int>(Kind::lost));
   if (!goes_on) fail_lost(member, how);

@@ -1,6 +1,7 @@
 #pragma once
-/// The coordinator of a run with servers: who takes part, what they are told, and what comes of them. In two files:
-/// coordinator.cpp (from spawning to parting) and coordinator_members.cpp (who is lost, and how the others go on).
+/// The coordinator of a run of several processes: who takes part, what they are told, and what comes of them. In two
+/// files: coordinator.cpp (from spawning to parting) and coordinator_members.cpp (who is lost, and how the others go
+/// on).
 ///
 /// One thread. Included by these files only.
 
@@ -40,8 +41,9 @@ class Coordinator {
   void form();
   void start();
   void send_recording();
-  void load(int server);
-  void load_arena(int server, std::size_t index, const Arena& arena, std::size_t worker);
+  void load(int owner);
+  void load_arena(int owner, std::size_t index, const Arena& arena, std::size_t worker);
+  void load_piece(const plan::Piece& piece, std::size_t index, const Arena& arena, std::size_t worker);
   void train();
   void part();
   void end_children(bool kindly);
@@ -77,7 +79,7 @@ class Coordinator {
   Assembly assembly_;
   store::State state_;  ///< that the servers start from
   wire::InFlight loading_;
-  std::deque<wire::Socket> data_;  ///< one to each server
+  std::deque<wire::Socket> data_;  ///< one to each owner of weights
   Connections connections_;        ///< of these
   bool training_ = false, stop_told_ = false, all_told_ = false, last_seen_ = false;
   std::uint32_t epoch_ = 0;

@@ -151,7 +151,7 @@ void Course::begin_trace(const store::State& state) {
   trace_.emplace(file);
   trace_->put(sync::to_line({job::write_job(plan_.job),
                              plan_.workers,
-                             plan_.servers,
+                             plan_.owners(),
                              plan::last_clock(plan_),
                              static_cast<sync::Clock>(plan::single_until_steps(plan_)),
                              state.clocks,

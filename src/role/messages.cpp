@@ -168,9 +168,16 @@ Start unpack_start(std::string_view payload) {
 }
 
 std::string pack(const Cut& cut) {
-  return Json{{"ordinal", cut.ordinal}, {"evaluate", cut.evaluate}, {"save", cut.save},
-              {"last", cut.last},       {"updates", cut.updates},   {"applied_rows", cut.applied_rows},
-              {"clocks", cut.clocks},   {"memory", cut.memory},     {"worklist", cut.worklist}}
+  return Json{{"ordinal", cut.ordinal},
+              {"evaluate", cut.evaluate},
+              {"save", cut.save},
+              {"own", cut.own},
+              {"last", cut.last},
+              {"updates", cut.updates},
+              {"applied_rows", cut.applied_rows},
+              {"clocks", cut.clocks},
+              {"memory", cut.memory},
+              {"worklist", cut.worklist}}
       .dump();
 }
 
@@ -180,6 +187,7 @@ std::optional<Cut> unpack_cut(std::string_view payload) {
     cut.ordinal = json.at("ordinal");
     cut.evaluate = json.at("evaluate");
     cut.save = json.at("save");
+    cut.own = json.at("own");
     cut.last = json.at("last");
     cut.updates = json.at("updates");
     cut.applied_rows = json.at("applied_rows");

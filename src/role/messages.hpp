@@ -98,6 +98,7 @@ struct Cut {
   static constexpr std::uint64_t last_ordinal = ~std::uint64_t{0} >> 1;
   std::uint64_t ordinal = 0;  ///< names the snapshot, alike on every role; of the last: last_ordinal
   bool evaluate = false, save = false, last = false;
+  bool own = false;  ///< of a worker's own state
   std::uint64_t updates = 0;
   Index applied_rows = 0;
   std::vector<std::uint64_t> clocks;

@@ -53,7 +53,18 @@ Owner Owner::of_worker(const plan::Plan& plan, int threads, MakeArena make) {
   return Owner(plan, std::move(whole), sync::OptimizerStep{}, plan.moments(), threads, std::move(make));
 }
 
-Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make)
+Owner Owner::of_peer(const plan::Plan& plan, int threads, MakeArena make) {
+  plan::Slice whole{0, plan.layout.total, {}};
+  for (const plan::Slice& slice : plan.slices)
+    whole.pieces.insert(whole.pieces.end(), slice.pieces.begin(), slice.pieces.end());
+  std::sort(whole.pieces.begin(), whole.pieces.end(),
+            [](const plan::Piece& a, const plan::Piece& b) { return a.offset < b.offset; });
+  return Owner(plan, std::move(whole), sync::update_of(plan.job.sync), plan.server_arenas(), threads, std::move(make),
+               true);
+}
+
+Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make,
+             bool by_pieces)
     : plan_(plan),
       slice_(std::move(slice)),
       update_(update),
@@ -61,7 +72,8 @@ Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int
       make_(std::move(make)),
       moments_(moments),
       keeps_previous_(plan.undo_possible() || sync::traits(plan.job.sync).weights),
-      checks_finite_(plan.job.train.on_nonfinite == job::OnNonfinite::stop) {
+      checks_finite_(plan.job.train.on_nonfinite == job::OnNonfinite::stop),
+      by_pieces_(by_pieces) {
   const std::vector<Index> at = borders(plan, slice_);
   std::size_t piece = 0;
   for (std::size_t i = 0; i + 1 < at.size(); ++i) {
@@ -166,7 +178,6 @@ bool Owner::step_segment(const Segment& segment, std::span<const Contribution> c
   const std::span<const float> fold = folded(segment, contributions, scratch);
   if (checks_finite_ && !all_finite(fold)) return false;
   std::visit([&](const auto& rule) { apply(rule, segment, fold); }, update_);
-  average_moments(segment, contributions);
   return true;
 }
 
@@ -215,11 +226,13 @@ void Owner::apply(const sync::Block& rule, const Segment& segment, std::span<con
 /// Where workers send their optimizers' moments along, those are averaged too.
 void Owner::average_moments(const Segment& segment, std::span<const Contribution> contributions) {
   const std::size_t arenas = contributions.front().pieces.size() / slice_.pieces.size();
-  for (std::size_t a = 1; a < arenas; ++a) {
-    const std::span<float> out = after(segment, static_cast<int>(a) - 1);
-    const std::span<const float> average = folded(segment, contributions, out, a);
-    if (average.data() != out.data()) std::copy(average.begin(), average.end(), out.begin());
-  }
+  for (std::size_t a = 1; a < arenas; ++a) average_moment(segment, contributions, a);
+}
+
+void Owner::average_moment(const Segment& segment, std::span<const Contribution> contributions, std::size_t arena) {
+  const std::span<float> out = after(segment, static_cast<int>(arena) - 1);
+  const std::span<const float> average = folded(segment, contributions, out, arena);
+  if (average.data() != out.data()) std::copy(average.begin(), average.end(), out.begin());
 }
 
 std::optional<Index> Owner::step(std::span<const Contribution> contributions, float factor, Index applied_rows_after,
@@ -260,7 +273,10 @@ void Owner::step_segments(std::span<const Contribution> contributions, std::size
   in_teams(teams, [&](int team) {
     const auto end = first + static_cast<std::size_t>(cut(count, teams, team + 1, 1));
     for (auto s = first + static_cast<std::size_t>(cut(count, teams, team, 1)); s < end; ++s) {
-      if (step_segment(segments_[s], contributions)) continue;
+      if (step_segment(segments_[s], contributions)) {
+        if (!by_pieces_) average_moments(segments_[s], contributions);
+        continue;
+      }
       Index seen = not_finite_.load();
       while (segments_[s].begin < seen && !not_finite_.compare_exchange_weak(seen, segments_[s].begin)) {
       }
@@ -268,8 +284,68 @@ void Owner::step_segments(std::span<const Contribution> contributions, std::size
   });
 }
 
+std::size_t Owner::piece_at(Index offset) const {
+  const auto found = std::lower_bound(slice_.pieces.begin(), slice_.pieces.end(), offset,
+                                      [](const plan::Piece& piece, Index at) { return piece.offset < at; });
+  return static_cast<std::size_t>(found - slice_.pieces.begin());
+}
+
+std::span<const Contribution> Owner::contributions_of(std::size_t place, std::span<const Share> shares) {
+  if (one_piece_.size() < shares.size()) one_piece_.resize(shares.size());
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    Contribution& one = one_piece_[i];
+    one.pieces.resize(slice_.pieces.size() * static_cast<std::size_t>(plan_.exchanged_arenas()));
+    one.pieces[place] = shares[i].data;
+    one.factor = shares[i].factor;
+  }
+  return std::span<const Contribution>(one_piece_).first(shares.size());
+}
+
+std::span<const Owner::Segment> Owner::segments_of(std::size_t piece) const {
+  const auto range = std::equal_range(segments_.begin(), segments_.end(), Segment{0, 0, piece, false, 0},
+                                      [](const Segment& a, const Segment& b) { return a.piece < b.piece; });
+  return {range.first, range.second};
+}
+
+void Owner::step_piece(Index offset, std::size_t arena, std::span<const Share> shares) {
+  const std::size_t piece = piece_at(offset);
+  const std::span<const Segment> segments = segments_of(piece);
+  if (shares.empty()) return keep_piece(slice_.pieces[piece], arena);
+  const auto contributions = contributions_of(arena * slice_.pieces.size() + piece, shares);
+  if (arena > 0) {
+    for (const Segment& segment : segments) average_moment(segment, contributions, arena);
+    return;
+  }
+  const auto first = static_cast<std::size_t>(segments.data() - segments_.data());
+  step_segments(contributions, first, first + segments.size());
+}
+
+/// Nobody had anything for it.
+void Owner::keep_piece(const plan::Piece& piece, std::size_t arena) {
+  const auto copy = [&](const Arena& from, Arena& to) {
+    std::copy_n(from.data() + piece.offset - slice_.begin, piece.count, to.data() + piece.offset - slice_.begin);
+  };
+  if (arena == 0) copy(current_->weights, next_->weights);
+  for (std::size_t k = 0; k < next_->moments.size(); ++k)
+    if (arena == 0 || arena == k + 1) copy(current_->moments[k], next_->moments[k]);
+}
+
+void Owner::add_squares(Index offset, std::span<const Share> shares, std::vector<double>& sums) {
+  alignas(64) std::array<float, block_weights> scratch;
+  const std::size_t piece = piece_at(offset);
+  if (shares.empty()) return;
+  const auto contributions = contributions_of(piece, shares);
+  for (const Segment& segment : segments_of(piece))
+    sums.push_back(sum_of_squares(folded(segment, contributions, scratch)));
+}
+
+std::optional<Index> Owner::not_finite() const {
+  const Index first = not_finite_.load();
+  return first == slice_.end ? std::nullopt : std::optional(first);
+}
+
 std::optional<Index> Owner::close() {
-  if (not_finite_.load() != slice_.end) return not_finite_.load();
+  if (const auto bad = not_finite()) return bad;
   previous_ = current_;
   current_ = next_;
   return std::nullopt;

@@ -54,8 +54,12 @@ class Owner {
   /// A worker's own copy of all weights, which only the optimizer steps.
   static Owner of_worker(const plan::Plan& plan, int threads, MakeArena make = {});
 
+  /// Of a worker among equals: all weights, of which it steps its own parts and takes the others' as they come.
+  static Owner of_peer(const plan::Plan& plan, int threads, MakeArena make = {});
+
   const plan::Slice& slice() const { return slice_; }
   Version& current() { return *current_; }
+  const Version& current() const { return *current_; }
   /// The one before the last update: whole until the next one begins.
   Version& previous() { return *previous_; }
 
@@ -92,6 +96,16 @@ class Owner {
   /// finite.
   void open(float factor, Index applied_rows_after, const Age& age = {});
   void step_layer(std::span<const Contribution> contributions, int layer);
+  /// Or a piece at a time, of an arena that is exchanged (0: the weights): `shares` begin where the piece does; without
+  /// any it stays as it was. Other pieces may be written into next() as others have made them.
+  void step_piece(Index offset, std::size_t arena, std::span<const Share> shares);
+  Version& next() { return *next_; }
+  /// The first weight whose gradient was not finite in the open step.
+  std::optional<Index> not_finite() const;
+  /// Of the open step: what its gradient is multiplied by, when that is known only now.
+  void rescale(float factor) { input_.gradient_factor = factor; }
+  /// The same as squares() of one piece.
+  void add_squares(Index offset, std::span<const Share> shares, std::vector<double>& sums);
   std::optional<Index> close();
 
   /// Returns to the version before the last step. Once only, and only if nothing was stepped since.
@@ -104,7 +118,8 @@ class Owner {
     bool decays;
     int layer;
   };
-  Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make);
+  Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make,
+        bool by_pieces = false);
   void step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last);
   Version& free_version();
   bool in_use(const Version& version) const;
@@ -115,6 +130,11 @@ class Owner {
   void apply(const sync::Block& rule, const Segment& segment, std::span<const float> average);
   std::span<const float> compensated(const Segment& segment, std::span<const float> gradient, std::span<float> scratch);
   void average_moments(const Segment& segment, std::span<const Contribution> contributions);
+  void average_moment(const Segment& segment, std::span<const Contribution> contributions, std::size_t arena);
+  std::size_t piece_at(Index offset) const;
+  std::span<const Segment> segments_of(std::size_t piece) const;
+  std::span<const Contribution> contributions_of(std::size_t place, std::span<const Share> shares);
+  void keep_piece(const plan::Piece& piece, std::size_t arena);
   std::span<const float> folded(const Segment& segment, std::span<const Contribution> contributions,
                                 std::span<float> scratch, std::size_t arena = 0) const;
   std::span<const float> before(const Segment& segment, int moment = -1) const;
@@ -128,6 +148,7 @@ class Owner {
   int moments_;          ///< arenas beside the weights
   bool keeps_previous_;  ///< a loss may ask for undo()
   bool checks_finite_;
+  bool by_pieces_;  ///< of a peer
   std::vector<Segment> segments_;
   std::list<Version> versions_;  ///< stable addresses: sends refer to them
   Version* current_ = nullptr;
@@ -135,6 +156,7 @@ class Owner {
   std::vector<const Version*> held_;         ///< per rank, where a delay is compensated; nullptr: none
   std::vector<std::size_t> layer_segments_;  ///< first segment of each layer, and the end
   Version* next_ = nullptr;                  ///< being written between open() and close()
+  std::vector<Contribution> one_piece_;      ///< what a piece is stepped with: made anew for each
   optim::StepInput input_;
   Age age_;
   std::atomic<Index> not_finite_{0};  ///< the first such weight of the open step; slice end: none

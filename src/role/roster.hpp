@@ -48,6 +48,9 @@ class Roster {
   Member& server(int rank) { return members_.at(static_cast<std::size_t>(rank)); }
   Member& worker(int rank) { return members_.at(static_cast<std::size_t>(servers_ + rank)); }
 
+  /// Of weights: a server or, where there is none, a worker.
+  Member& owner(int rank) { return servers_ > 0 ? server(rank) : worker(rank); }
+
   Member* at(const Address& address) {
     for (Member& member : members_)
       if (member.state != Member::State::expected && member.address == address) return &member;

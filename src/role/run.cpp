@@ -7,13 +7,15 @@ namespace dtrain::role {
 
 void prepare_threads(const job::Job& job) {
   const job::Topology& topology = job.topology;
-  const bool alone = topology.servers.value_or(topology.workers == 1 && topology.external == 0 ? 0 : 1) == 0;
+  const bool alone = topology.workers == 1 && topology.servers.value_or(topology.external == 0 ? 0 : 1) == 0;
   if (alone && topology.threads.value_or(launch::cores()) > 1) launch::restart_with(launch::spin_count);
 }
 
 RunResult run_job(const RunRequest& request) {
   Course course(request);
-  const auto train = [&course] { return course.plan().servers == 0 ? run_solo(course) : run_cluster(course); };
+  const auto train = [&course] {
+    return course.plan().owners() == 1 && course.plan().servers == 0 ? run_solo(course) : run_cluster(course);
+  };
   try {
     const std::vector<RoleReport> roles = train();
     course.conclude();

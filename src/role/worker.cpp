@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "role/peer.hpp"
 #include "role/role.hpp"
 #include "role/worker_role.hpp"
 
@@ -203,6 +204,7 @@ void Worker::send_tally() {
 
 void run_worker(const JoinRequest& request) {
   run_role(request, [](Link& link, const Welcome& welcome) {
+    if (plan_of(welcome).peers()) return be_peer(link, welcome);
     Worker worker(link, welcome);
     link.send(wire::Type::ready, pack(Ready{}));
     worker.connect(await_start(link));

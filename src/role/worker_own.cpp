@@ -92,7 +92,7 @@ void Worker::save_if_asked(sync::Clock clock) {
 void Worker::save_own(Version& version, const Since& since, std::uint64_t ordinal, sync::Clock clock) {
   Cut cut;
   cut.ordinal = ordinal;
-  cut.save = true;
+  cut.save = cut.own = true;
   cut.last = ordinal == Cut::last_ordinal;
   cut.clocks = {clock, version.updates};
   cut.memory = since.saved();

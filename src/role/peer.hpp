@@ -1,0 +1,11 @@
+#pragma once
+/// A worker among equals, without servers: from joining to leaving.
+
+#include "role/link.hpp"
+
+namespace dtrain::role {
+
+/// After it was welcomed into a run whose plan has peers.
+void be_peer(Link& link, const Welcome& welcome);
+
+}  // namespace dtrain::role

@@ -1,0 +1,270 @@
+/// What comes from others and goes to them.
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "optim/optimizer.hpp"
+#include "role/peer_role.hpp"
+#include "role/role.hpp"
+
+namespace dtrain::role {
+namespace {
+
+bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % alignof(float) == 0; }
+
+/// The floats of a message, and what keeps them.
+collective::Parcel parcel_of(wire::Message message) {
+  collective::Parcel parcel;
+  parcel.range = {static_cast<Index>(message.header.offset),
+                  static_cast<Index>(message.header.offset + message.header.count)};
+  parcel.factor = std::bit_cast<float>(static_cast<std::uint32_t>(message.header.note));
+  parcel.flags = static_cast<std::uint32_t>(message.header.due);
+  if (message.header.type == wire::Type::partial && message.header.rows == 0) return parcel;
+  if (aligned(message.data())) {
+    const auto kept = std::make_shared<wire::Message>(std::move(message));
+    parcel.values = static_cast<const float*>(kept->data());
+    parcel.keeper = kept;
+  } else {
+    const auto copy = std::make_shared<std::vector<float>>(message.header.count);
+    std::memcpy(copy->data(), message.data(), message.size());
+    parcel.values = copy->data();
+    parcel.keeper = copy;
+  }
+  return parcel;
+}
+
+std::span<const float> part(const Arena& arena, const collective::Range& range) {
+  return arena.span().subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.count()));
+}
+
+}  // namespace
+
+Peer::Lane::Lane(Peer& peer, std::size_t index, const plan::Bucket& bucket, std::size_t arena)
+    : peer_(peer),
+      index_(index),
+      bucket_(bucket),
+      arena_(arena),
+      exchange_(peer.plan_.algorithm, peer.rank_, peer.plan_.workers, bucket.borders, *this) {}
+
+wire::Header Peer::Lane::header(wire::Type type, const collective::Range& range, std::uint32_t flags) const {
+  wire::Header header;
+  header.type = type;
+  header.clock = peer_.clock_;
+  header.piece = static_cast<std::uint32_t>(index_);
+  header.pieces = static_cast<std::uint32_t>(peer_.lanes_.size());
+  header.offset = static_cast<std::uint64_t>(range.begin);
+  header.count = static_cast<std::uint64_t>(range.count());
+  header.due = flags;
+  return header;
+}
+
+void Peer::Lane::send_sum(int to, const collective::Range& range, const Share& sum, std::uint32_t flags) {
+  wire::Header header = this->header(wire::Type::partial, range, flags);
+  header.note = std::bit_cast<std::uint32_t>(sum.factor);
+  header.rows = sum.data != nullptr;
+  if (sum.data == nullptr) header.count = 0;
+  wire::InFlight& sending = peer_.own_ ? peer_.own_->current().in_flight : peer_.sending_;
+  peer_.others_[static_cast<std::size_t>(to)]->send_floats(peer_.link_.self(), header,
+                                                           {sum.data, static_cast<std::size_t>(header.count)}, sending);
+}
+
+void Peer::Lane::send_result(int to, const collective::Range& range, std::uint32_t flags) {
+  Version& next = peer_.owner_.next();
+  peer_.others_[static_cast<std::size_t>(to)]->send_floats(peer_.link_.self(), header(wire::Type::result, range, flags),
+                                                           part(peer_.published(next, arena_), range), next.in_flight);
+}
+
+/// One pass over memory: fold and update. Clipping first needs the norm of the whole gradient.
+bool Peer::Lane::finish(const collective::Range& range, std::span<const Share> shares) {
+  if (range.count() == 0) return true;
+  if (peer_.clips()) {
+    peer_.owner_.add_squares(range.begin, shares, peer_.own_squares_);
+    held_ = range, held_shares_ = shares;
+    ++peer_.held_;
+    return false;
+  }
+  peer_.owner_.step_piece(range.begin, arena_, shares);
+  peer_.check_finite();
+  return true;
+}
+
+void Peer::Lane::finish_held() {
+  if (!held_) return;
+  peer_.owner_.step_piece(held_->begin, arena_, held_shares_);
+  peer_.check_finite();
+  held_.reset();
+  exchange_.finished();
+}
+
+void Peer::Lane::take_result(const collective::Range& range, const collective::Parcel& result) {
+  std::copy_n(result.values, range.count(), peer_.published(peer_.owner_.next(), arena_).data() + range.begin);
+}
+
+/// What is published: not always what is stored first (block momentum).
+Arena& Peer::published(Version& version, std::size_t arena) const {
+  return arena == 0 ? version.weights : version.moments[arena - 1];
+}
+
+/// Where our part of the sums lies: a gradient, or weights and the moments that are averaged with them.
+Arena& Peer::contributed(std::size_t arena) {
+  if (!own_) return gradient_;
+  return published(own_->current(), arena);
+}
+
+/// All ranks push, in every copy of the policy alike; what it folds and who goes on is known before the first byte.
+void Peer::begin_round(const std::vector<std::uint64_t>& rows, Index rows_after) {
+  const sync::Clock due = policy_->released(rank_).due;
+  std::vector<sync::Rank> fold;
+  releases_.clear();
+  for (int rank = 0; rank < plan_.workers; ++rank) {
+    const sync::Push push{rank, due, rows[static_cast<std::size_t>(rank)], 0, 0};
+    if (policy_->push(push, actions_) != sync::Verdict::taken) continue;
+    ledger_.push(push);
+    if (!actions_.fold.empty()) fold = actions_.fold;
+    if (!actions_.release.empty()) releases_ = actions_.release;
+  }
+  std::uint64_t total = 0;
+  factor_.reset();
+  for (const int rank : fold) total += rows[static_cast<std::size_t>(rank)];
+  if (std::binary_search(fold.begin(), fold.end(), rank_))
+    factor_ =
+        static_cast<float>(static_cast<double>(rows[static_cast<std::size_t>(rank_)]) / static_cast<double>(total));
+  folded_ = std::move(fold);
+  rows_after_ = traits_.folds_some ? owner_.current().applied_rows + static_cast<Index>(total) : rows_after;
+  owner_.open(1, rows_after_);
+  flags_ = (stop_wanted_ ? stop_flag : 0u) | (save_wanted_ ? save_flag : 0u);
+  save_wanted_ = false;
+  own_squares_.clear();
+  held_ = 0;
+}
+
+void Peer::begin_lane(Lane& lane) {
+  if (lane.exchange().begun()) return;
+  lane.exchange().begin(contributed(lane.arena()).data(), factor_, flags_);
+}
+
+/// What no backward has begun: all of it, where we have no rows or exchange weights.
+void Peer::begin_rest() {
+  for (Lane& lane : lanes_) begin_lane(lane);
+  drain();
+}
+
+void Peer::await_exchange() {
+  const auto all_done = [this] {
+    return std::all_of(lanes_.begin(), lanes_.end(), [](Lane& lane) { return lane.exchange().done(); });
+  };
+  const Lap lap(wait_seconds_);
+  for (;;) {
+    if (clips()) settle_squares();
+    if (all_done()) return;
+    poll(100, Phase::waiting);
+    drain();
+  }
+}
+
+/// When all of our parts are summed, everybody is told their squares; when all squares are here, all parts are stepped.
+void Peer::settle_squares() {
+  const auto ours = static_cast<std::size_t>(rank_);
+  const bool all_held = held_ == plan_.slices[ours].pieces.size();
+  if (!squares_told_ && all_held) {
+    wire::Header header;
+    header.type = wire::Type::squares;
+    header.clock = clock_;
+    for (auto& other : others_)
+      if (other) other->send(link_.self(), header, std::as_bytes(std::span(own_squares_)));
+    squares_[ours].push_back(own_squares_);
+    squares_told_ = true;
+  }
+  if (!squares_told_ || std::any_of(squares_.begin(), squares_.end(), [](const auto& of) { return of.empty(); }))
+    return;
+  double total = 0;
+  for (auto& of : squares_) {
+    for (const double sum : of.front()) total += sum;
+    of.pop_front();
+  }
+  squares_told_ = false;
+  held_ = 0;
+  owner_.rescale(optim::clip_factor(plan_.job.train.clip_norm, total));
+  for (Lane& lane : lanes_) lane.finish_held();
+}
+
+void Peer::check_finite() const {
+  if (const auto bad = owner_.not_finite())
+    fail(Kind::diverged,
+         "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
+         "or train.clip_norm may help",
+         clock_ + 1, *bad);
+}
+
+/// Every rank has the new version now, and knows who wants what.
+void Peer::end_round() {
+  const Index before = owner_.current().applied_rows;
+  owner_.close();
+  if (folded_.empty()) --owner_.current().updates;
+  ++rounds_done_;
+  if (!folded_.empty()) ledger_.apply(folded_, std::vector<sync::Clock>(folded_.size(), clock_));
+  for (const sync::Release& release : releases_) ledger_.release(release);
+  std::uint32_t flags = 0;
+  for (Lane& lane : lanes_) flags |= lane.exchange().flags(), lane.exchange().reset();
+  if (own_) adopt_published();
+  stopped_ = (flags & stop_flag) != 0;
+  save_if_due(before, rows_after_, flags);
+  if (seconds_since(traced_at_) > 0.1 || trace_.size() > 1000) flush_trace();
+}
+
+void Peer::poll(int timeout_ms, Phase phase) {
+  wire::Poller poller;
+  link_.watch(poller);
+  for (wire::Socket& door : doors_) poller.add(door);
+  if (authenticator_) poller.add(authenticator_->get());
+  poller.wait(timeout_ms);
+  link_.beat(clock_, phase);
+}
+
+void Peer::drain() {
+  if (authenticator_) authenticator_->serve();
+  connections_.check();
+  while (const auto message = link_.receive()) obey(*message);
+  const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };
+  for (std::size_t d = 0; d < doors_.size(); ++d)
+    while (auto message = doors_[d].receive(link_.self().nonce, tell)) take(std::move(*message), d);
+}
+
+void Peer::take(wire::Message message, std::size_t door) {
+  const wire::Header& header = message.header;
+  const bool peer = header.sender_role == wire::Role::worker && header.sender_rank < others_.size();
+  if (header.type == wire::Type::load && header.sender_role == wire::Role::coordinator) {
+    coordinator_ = {door, message.peer};
+    return take_load(message);
+  }
+  if (peer && (header.type == wire::Type::partial || header.type == wire::Type::result) &&
+      header.piece < lanes_.size()) {
+    Lane& lane = lanes_[header.piece];
+    const auto from = static_cast<int>(header.sender_rank);
+    return lane.exchange().receive(from, parcel_of(std::move(message)));
+  }
+  if (peer && header.type == wire::Type::squares && header.payload % sizeof(double) == 0) return take_squares(message);
+  ++tally_.refused;
+  link_.tell_refusal(fmt::format("type {} from {} {}: not what is due here", static_cast<int>(header.type),
+                                 wire::name(header.sender_role), header.sender_rank));
+}
+
+void Peer::take_squares(const wire::Message& message) {
+  std::vector<double>& sums =
+      squares_[message.header.sender_rank].emplace_back(message.header.payload / sizeof(double));
+  std::memcpy(sums.data(), message.data(), message.size());
+}
+
+/// The gradient may be written again only when whoever reads it has let go.
+void Peer::wait_until_sent(wire::InFlight& sending) {
+  const Lap lap(wait_seconds_);
+  while (!sending.idle()) {
+    drain();
+    if (sending.idle()) return;
+    poll(1, Phase::waiting);
+  }
+}
+
+}  // namespace dtrain::role
