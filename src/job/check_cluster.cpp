@@ -102,6 +102,7 @@ void check_injection(Rules& rules) {
 bool is_alone(const Rules& rules) {
   const Topology& topology = rules.job.topology;
   const bool outsiders = topology.external > 0 || topology.external_servers > 0;
+  if (topology.kind != TopologyKind::parameter_server) return topology.workers == 1;
   return topology.servers == 0 || (!topology.servers && topology.workers == 1 && !outsiders);
 }
 

@@ -204,8 +204,8 @@ void Peer::send_tally() {
   for (const wire::Socket& door : doors_) add(door);
   for (const auto& other : others_)
     if (other) add(*other);
-  tally_.payload_sent -= state_sent_;
-  tally_.payload_received -= state_received_;
+  tally_.payload_sent -= aside_sent_;
+  tally_.payload_received -= aside_received_;
   tally_.wait_seconds = wait_seconds_;
   tally_.communicate_seconds = communicate_seconds_;
   tally_.compute_seconds = compute_seconds_;

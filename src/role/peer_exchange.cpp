@@ -172,8 +172,11 @@ void Peer::settle_squares() {
     wire::Header header;
     header.type = wire::Type::squares;
     header.clock = clock_;
-    for (auto& other : others_)
-      if (other) other->send(link_.self(), header, std::as_bytes(std::span(own_squares_)));
+    for (auto& other : others_) {
+      if (!other) continue;
+      other->send(link_.self(), header, std::as_bytes(std::span(own_squares_)));
+      aside_sent_ += own_squares_.size() * sizeof(double);
+    }
     squares_[ours].push_back(own_squares_);
     squares_told_ = true;
   }
@@ -255,6 +258,7 @@ void Peer::take_squares(const wire::Message& message) {
   std::vector<double>& sums =
       squares_[message.header.sender_rank].emplace_back(message.header.payload / sizeof(double));
   std::memcpy(sums.data(), message.data(), message.size());
+  aside_received_ += message.size();
 }
 
 /// The gradient may be written again only when whoever reads it has let go.

@@ -157,7 +157,8 @@ class Peer final : public model::LayerEvents {
   std::uint64_t loaded_ = 0, to_load_ = 0;  ///< floats
   bool stop_wanted_ = false, save_wanted_ = false, stopped_ = false, dismissed_ = false;
   double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0;
-  std::uint64_t state_sent_ = 0, state_received_ = 0;  ///< bytes of state, which no exchange is made of
+  std::uint64_t aside_sent_ = 0,
+                aside_received_ = 0;  ///< bytes of state and of sums of squares, which no exchange is made of
   Tally tally_;
 };
 

@@ -30,7 +30,7 @@ void Peer::take_load(const wire::Message& message) {
   if (header.slice >= owner.arenas()) return;
   std::memcpy(owner.stored(header.slice).data() + header.offset, message.data(), message.size());
   loaded_ += header.count;
-  state_received_ += message.size();
+  aside_received_ += message.size();
 }
 
 void Peer::save_if_due(Index before, Index after, std::uint32_t flags) {
@@ -83,7 +83,7 @@ void Peer::send_arena(const Arena& arena, const plan::Piece& piece, std::size_t 
   header.offset = static_cast<std::uint64_t>(piece.offset);
   header.count = static_cast<std::uint64_t>(piece.count);
   header.rows = own ? static_cast<std::uint64_t>(rank_) + 1 : 0;
-  state_sent_ += 4 * header.count;
+  aside_sent_ += 4 * header.count;
   doors_[coordinator_.door].send_floats(
       link_.self(), header,
       arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)), in_flight,
