@@ -191,7 +191,7 @@ TEST_CASE("bad messages are dropped with the reason, and the good one after them
   REQUIRE(until({&two.server.get()}, [&] { return (message = two.server.receive(nonce, note)).has_value(); }));
   CHECK(message->text() == "hello");
   CHECK(reasons == std::vector<std::string>{
-                       "from w0: a header has 128 bytes, not 0", "from w0: a header has 128 bytes, not 7",
+                       "from w0: a header has 152 bytes, not 0", "from w0: a header has 152 bytes, not 7",
                        "from w0: a message has 1 or 2 frames, not 3", "from w0: a message has 1 or 2 frames, not 6",
                        "from w0: the header announces 5 bytes, 0 came", "from w0: the header announces 5 bytes, 6 came",
                        "from w0: the payload's hash is wrong", "from w0: the header announces 8 bytes, 7 came",
