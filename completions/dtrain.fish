@@ -88,8 +88,17 @@ function __dtrain_assignments
         'train.on_nonfinite=stop' 'What happens when the loss or a weight is no longer a finite number.' \
         'train.on_nonfinite=ignore' 'What happens when the loss or a weight is no longer a finite number.' \
         'train.evaluate=' 'Length between evaluations on the test rows; 0 evaluates at the end only.' \
-        'topology.kind=' 'How workers reach each other: through servers that own the weights.' \
-        'topology.kind=parameter_server' 'How workers reach each other: through servers that own the weights.' \
+        'topology.kind=' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
+        'topology.kind=parameter_server' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
+        'topology.kind=ring' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
+        'topology.kind=halving_doubling' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
+        'topology.kind=tree' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
+        'topology.kind=auto' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
+        'topology.kind=gossip' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
+        'topology.transport=' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
+        'topology.transport=shared_memory' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
+        'topology.transport=ipc' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
+        'topology.transport=tcp' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers=' 'Processes that compute gradients, external ones included.' \
         'topology.external=' 'How many of the workers will join from outside.' \
         'topology.servers=' 'Processes that own slices of the weights; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
@@ -145,6 +154,8 @@ function __dtrain_assignments
         'faults.min_workers=' 'Fewest workers with which a run goes on.' \
         'faults.inject.compute=' 'How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE.' \
         'faults.inject.unit=' 'What one unit of faults.inject.compute is; ten times the time of a step or more.' \
+        'faults.inject.bandwidth=' 'How much each role\'s link to the others carries each way, for data between servers and workers; 0 sets no limit. Shared memory is not used over such a link.' \
+        'faults.inject.latency=' 'How long such a message is under way beside that.' \
         'output.dir=' 'Folder of the run folders; relative to the job file.' \
         'output.if_exists=' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
         'output.if_exists=new' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
@@ -227,7 +238,8 @@ function __dtrain_keys
         'train.on_nonfinite' 'What happens when the loss or a weight is no longer a finite number.' \
         'train.evaluate' 'Length between evaluations on the test rows; 0 evaluates at the end only.' \
         'topology' 'Which processes there are.' \
-        'topology.kind' 'How workers reach each other: through servers that own the weights.' \
+        'topology.kind' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
+        'topology.transport' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers' 'Processes that compute gradients, external ones included.' \
         'topology.external' 'How many of the workers will join from outside.' \
         'topology.servers' 'Processes that own slices of the weights; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
@@ -265,6 +277,8 @@ function __dtrain_keys
         'faults.inject' 'Slowness made on purpose, to measure what a policy makes of it.' \
         'faults.inject.compute' 'How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE.' \
         'faults.inject.unit' 'What one unit of faults.inject.compute is; ten times the time of a step or more.' \
+        'faults.inject.bandwidth' 'How much each role\'s link to the others carries each way, for data between servers and workers; 0 sets no limit. Shared memory is not used over such a link.' \
+        'faults.inject.latency' 'How long such a message is under way beside that.' \
         'output' 'What is written where.' \
         'output.dir' 'Folder of the run folders; relative to the job file.' \
         'output.if_exists' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \

@@ -104,6 +104,13 @@ std::string human_bytes(double bytes) {
   return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.3g} {}", bytes, units[unit]);
 }
 
+std::string human_rate(double bits_per_second) {
+  const char* units[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s"};
+  int unit = 0;
+  while (bits_per_second >= 999.5 && unit < 3) bits_per_second /= 1000, ++unit;
+  return fmt::format("{:.3g} {}", bits_per_second, units[unit]);
+}
+
 std::string human_seconds(double seconds) {
   if (seconds < 1e-3) return fmt::format("{:.0f} us", seconds * 1e6);
   if (seconds < 1) return fmt::format("{:.3g} ms", seconds * 1e3);

@@ -81,6 +81,18 @@ void check_faults(Rules& rules) {
     rules.idle("faults.min_workers", "faults.on_worker_loss is stop");
 }
 
+void check_links(Rules& rules) {
+  const Inject& inject = rules.job.faults.inject;
+  if (is_alone(rules)) {
+    rules.idle("faults.inject.bandwidth", "a run in one process has no links");
+    rules.idle("faults.inject.latency", "a run in one process has no links");
+  } else if (inject.slows_links() && rules.job.topology.transport == Transport::shared_memory) {
+    rules.warning({"faults.inject.bandwidth", "faults.inject.latency", "topology.transport"},
+                  "roles on this machine will not exchange through shared memory, which is no link to be slow; "
+                  "topology.transport: ipc says so too");
+  }
+}
+
 /// The rank that faults.inject makes slow is one of the run's.
 void check_injection(Rules& rules) {
   const std::string& text = rules.job.faults.inject.compute;
@@ -117,6 +129,7 @@ void check_train(Rules& rules) {
 void check_cluster(Rules& rules) {
   check_servers(rules);
   check_faults(rules);
+  check_links(rules);
   check_injection(rules);
 }
 

@@ -196,8 +196,11 @@ enum class OnWorkerLoss { stop, keep_going };
 
 /// Faults made on purpose. `unit` times a draw of `compute` is what a step of a rank takes at least.
 struct Inject {
-  std::string compute;  ///< a distribution as in job/distribution.hpp; "": none
-  double unit = 0.1;    ///< seconds
+  std::string compute;   ///< a distribution as in job/distribution.hpp; "": none
+  double unit = 0.1;     ///< seconds
+  double bandwidth = 0;  ///< bit/s of each role's link, each way; 0: no limit
+  double latency = 0;    ///< seconds that a message is under way
+  bool slows_links() const { return bandwidth > 0 || latency > 0; }
   bool operator==(const Inject&) const = default;
 };
 

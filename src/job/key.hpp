@@ -30,7 +30,8 @@ enum class Shape {
   auto_number,
   distribution,
   length,
-  time
+  time,
+  rate
 };
 
 /// What a number may be.
@@ -119,6 +120,10 @@ Key auto_number_key(std::string path, Access<std::optional<double>> field, Bound
 Key distribution_key(std::string path, Access<std::string> field, std::string help);
 Key length_key(std::string path, Access<Length> field, bool time_too, std::string default_text, std::string help);
 Key time_key(std::string path, Access<double> field, std::string default_text, std::string help);
+/// The same where 0 is none.
+Key delay_key(std::string path, Access<double> field, std::string help);
+/// Bits per second; 0, the default, for no limit.
+Key rate_key(std::string path, Access<double> field, std::string help);
 Key assertion_list_key(std::string path, Access<std::vector<Assertion>> field, std::string help);
 
 /// Adds the unit that a person should think of.

@@ -1,4 +1,4 @@
-/// Keys whose values are more than one word: lengths and times with their units, assertions.
+/// Keys whose values are more than one word: lengths, times and rates with their units, assertions.
 
 #include <array>
 #include <cmath>
@@ -61,6 +61,66 @@ std::optional<Length> length_of(const Node& node, bool steps_allowed, bool time_
   return refuse(fmt::format("must be in {}, got {}", units, in_quotes(*text)));
 }
 
+struct RateName {
+  std::string_view name;
+  double factor;
+};
+constexpr std::array<RateName, 4> rate_names{{{"Gbit/s", 1e9}, {"Mbit/s", 1e6}, {"kbit/s", 1e3}, {"bit/s", 1}}};
+constexpr const char* rate_units = "bit/s, kbit/s, Mbit/s or Gbit/s";
+
+/// In bits per second; nullopt after a complaint.
+std::optional<double> rate_of(const Node& node, const Complain& complain) {
+  const std::string what = fmt::format("a number and a unit ({})", rate_units);
+  const std::string* text = text_of(node, what, complain);
+  if (!text) return std::nullopt;
+  const auto quantity = parse_quantity(*text);
+  const auto refuse = [&](const std::string& problem) {
+    complain(node, problem);
+    return std::nullopt;
+  };
+  if (!quantity || !std::isfinite(quantity->value))
+    return refuse(fmt::format("must be {}, got {}", what, in_quotes(*text)));
+  if (quantity->unit.empty() && quantity->value == 0) return 0;
+  if (quantity->unit.empty()) return refuse(fmt::format("needs a unit ({}), got {}", rate_units, in_quotes(*text)));
+  for (const RateName& unit : rate_names) {
+    if (unit.name != quantity->unit) continue;
+    const double rate = quantity->value * unit.factor;
+    const std::string problem = out_of(between(0, most), rate, *text);
+    return problem.empty() ? std::optional(rate) : refuse(problem);
+  }
+  return refuse(fmt::format("must be in {}, got {}", rate_units, in_quotes(*text)));
+}
+
+/// In the largest unit in which it reads back as the same.
+std::string rate_text(double rate) {
+  if (rate == 0) return "0";
+  for (const RateName& unit : rate_names)
+    if (rate >= unit.factor && rate / unit.factor * unit.factor == rate)
+      return fmt::format("{} {}", shortest(rate / unit.factor), unit.name);
+  return shortest(rate) + " bit/s";
+}
+
+Key any_time_key(std::string path, Access<double> field, const Bounds& bounds, std::string default_text,
+                 std::string help) {
+  const std::string units = "ms, s, min or h";
+  Key key{{std::move(path), "time", describe(bounds), units, {}, std::move(default_text), std::move(help)},
+          Shape::time,
+          bounds,
+          {},
+          {}};
+  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
+    const auto length = length_of(node, false, true, units, complain);
+    if (!length) return;
+    if (length->value == 0 && bounds.low_open) return complain(node, fmt::format("must be above 0, got {}", node.text));
+    field(job, layer) = length->value;
+  };
+  key.get = [=](Job& job, std::size_t layer) {
+    const double seconds = field(job, layer);
+    return seconds == 0 ? std::string("0") : shortest(seconds) + " s";
+  };
+  return key;
+}
+
 std::optional<Assertion> parse_assertion(const std::string& text) {
   const std::size_t at = text.find_first_of("<>=!");
   if (at == std::string::npos) return std::nullopt;
@@ -97,19 +157,19 @@ Key length_key(std::string path, Access<Length> field, bool time_too, std::strin
 }
 
 Key time_key(std::string path, Access<double> field, std::string default_text, std::string help) {
-  const std::string units = "ms, s, min or h";
-  Key key{{std::move(path), "time", "> 0", units, {}, std::move(default_text), std::move(help)},
-          Shape::time,
-          above(0),
-          {},
-          {}};
+  return any_time_key(std::move(path), std::move(field), above(0), std::move(default_text), std::move(help));
+}
+
+Key delay_key(std::string path, Access<double> field, std::string help) {
+  return any_time_key(std::move(path), std::move(field), at_least(0), "0", std::move(help));
+}
+
+Key rate_key(std::string path, Access<double> field, std::string help) {
+  Key key{{std::move(path), "rate", ">= 0", rate_units, {}, "0", std::move(help)}, Shape::rate, at_least(0), {}, {}};
   key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
-    const auto length = length_of(node, false, true, units, complain);
-    if (!length) return;
-    if (length->value == 0) return complain(node, fmt::format("must be above 0, got {}", node.text));
-    field(job, layer) = length->value;
+    if (const auto rate = rate_of(node, complain)) field(job, layer) = *rate;
   };
-  key.get = [=](Job& job, std::size_t layer) { return shortest(field(job, layer)) + " s"; };
+  key.get = [=](Job& job, std::size_t layer) { return rate_text(field(job, layer)); };
   return key;
 }
 

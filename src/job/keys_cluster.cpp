@@ -58,6 +58,11 @@ void add_safety_keys(Keys& keys) {
       "two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE."));
   keys.push_back(time_key("faults.inject.unit", JOB_FIELD(faults.inject.unit), "100 ms",
                           "What one unit of faults.inject.compute is; ten times the time of a step or more."));
+  keys.push_back(rate_key("faults.inject.bandwidth", JOB_FIELD(faults.inject.bandwidth),
+                          "How much each role's link to the others carries each way, for data between servers and "
+                          "workers; 0 sets no limit. Shared memory is not used over such a link."));
+  keys.push_back(delay_key("faults.inject.latency", JOB_FIELD(faults.inject.latency),
+                           "How long such a message is under way beside that."));
 }
 
 }  // namespace

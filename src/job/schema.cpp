@@ -30,7 +30,10 @@ Json integer_schema(const Bounds& bounds) {
 Json any_of(Json first, Json second) { return {{"anyOf", Json::array({std::move(first), std::move(second)})}}; }
 
 Json length_schema(const Key& key) {
-  if (key.shape == Shape::time) return {{"type", "string"}, {"pattern", length_pattern("ms|s|min|h")}};
+  if (key.shape == Shape::time) {
+    Json time{{"type", "string"}, {"pattern", length_pattern("ms|s|min|h")}};
+    return key.bounds.low_open ? time : any_of({{"const", 0}}, std::move(time));
+  }
   const bool time_too = key.info.unit.find("min") != std::string::npos;
   const Json text{{"type", "string"},
                   {"pattern", length_pattern(time_too ? "steps?|epochs?|ms|s|min|h" : "steps?|epochs?")}};
@@ -60,6 +63,7 @@ Json shape_schema(const Key& key) {
     case Shape::auto_number: return any_of({{"const", "auto"}}, number_schema(key));
     case Shape::length:
     case Shape::time: return length_schema(key);
+    case Shape::rate: return any_of({{"const", 0}}, {{"type", "string"}, {"pattern", length_pattern("[kMG]?bit/s")}});
   }
   return Json::object();
 }
@@ -78,6 +82,8 @@ Json default_of(const Key& key) {
     case Shape::boolean: return text == "true";
     case Shape::integer: return parse_integer(text).value_or(0);
     case Shape::number: return parse_number(text).value_or(0);
+    case Shape::time:
+    case Shape::rate:
     case Shape::length: return text == "0" ? Json(0) : Json(text);
     case Shape::list_of_text: return texts_of(default_node(key));
     default: return text;

@@ -121,6 +121,29 @@ std::string wire_words(const Plan& plan) {
   return words;
 }
 
+/// What crosses the busiest link in one direction per step in the mean, and whose link that is.
+std::pair<double, const char*> busiest_link(const Plan& plan) {
+  const double worker = std::max(plan.push_bytes(), plan.pull_bytes());
+  Index largest = 0;
+  for (const Slice& slice : plan.slices) largest = std::max(largest, slice.end - slice.begin);
+  const double share = double(largest) / double(plan.layout.total);
+  const double server = plan.servers > 0 ? worker * plan.workers * share : 0;
+  return server > worker ? std::pair{server, "server"} : std::pair{worker, "worker"};
+}
+
+/// What the links alone allow, whatever computes.
+std::string link_words(const Plan& plan) {
+  const job::Inject& inject = plan.job.faults.inject;
+  const auto [bytes, whose] = busiest_link(plan);
+  std::string words;
+  if (inject.bandwidth > 0)
+    words = fmt::format("at {} a step's exchange takes at least {}: {} each way at a {}", human_rate(inject.bandwidth),
+                        human_seconds(8 * bytes / inject.bandwidth), human_bytes(bytes), whose);
+  if (inject.latency > 0)
+    words += fmt::format("{}a message is under way for {}", words.empty() ? "" : "; ", human_seconds(inject.latency));
+  return words;
+}
+
 }  // namespace
 
 Json to_json(const Plan& plan) {
@@ -179,7 +202,9 @@ std::string render(const Plan& plan) {
   line("sync", sync_words(plan));
   line("host", fmt::format("{}: {} cores, {} of memory; {} thread{} a role", plan.host.name, plan.host.cores,
                            human_bytes(double(plan.host.memory)), plan.threads, plan.threads == 1 ? "" : "s"));
-  if (plan.servers > 0 || plan.peers()) line("wire", wire_words(plan));
+  if (plan.owners() > 1 || plan.servers > 0) line("wire", wire_words(plan));
+  if (plan.owners() > 1 || plan.servers > 0)
+    if (plan.job.faults.inject.slows_links()) line("link", link_words(plan));
   out += "\n";
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = plan.slices[static_cast<std::size_t>(m)];

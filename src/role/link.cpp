@@ -139,6 +139,14 @@ wire::Message Link::await(std::uint64_t step, Phase phase) {
   }
 }
 
+void Link::slow_data(const job::Inject& inject) {
+  if (inject.slows_links()) slow_.emplace(inject.bandwidth, Seconds(inject.latency));
+}
+
+void Link::suit_data(wire::Socket& socket) {
+  if (slow_) socket.slow_down(*slow_);
+}
+
 void Link::watch(wire::Poller& poller) {
   poller.add(socket_);
   poller.add(monitor_.get());

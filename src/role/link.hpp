@@ -11,6 +11,7 @@
 #include "base/time.hpp"
 #include "role/messages.hpp"
 #include "wire/security.hpp"
+#include "wire/slow_link.hpp"
 #include "wire/socket.hpp"
 
 namespace dtrain::role {
@@ -55,6 +56,10 @@ class Link {
   wire::Context& context() { return context_; }
   /// What this role and others of its machine both see.
   wire::SharedMemory& memory() { return memory_; }
+  /// Makes data sockets slow, if that is asked for: call it first. Those of control, with their beats, stay as they
+  /// are.
+  void slow_data(const job::Inject& inject);
+  void suit_data(wire::Socket& socket);
   /// Tells the log (stderr) of a message that was refused, the first few times.
   void tell_refusal(const std::string& why);
 
@@ -68,6 +73,7 @@ class Link {
   std::optional<wire::Token> token_;
   wire::Socket socket_;
   wire::Monitor monitor_;
+  std::optional<wire::SlowLink> slow_;
   bool was_connected_ = false;
   int told_refusals_ = 0;
   Clock::time_point last_beat_;

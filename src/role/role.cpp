@@ -70,6 +70,7 @@ wire::Socket connect_data(Link& link, const plan::Plan& plan, const Start& start
   const wire::Keys keys = wire::connecting_keys(link.keys(), key);
   const bool secure = !key.empty() && endpoint.starts_with("tcp://");
   wire::Socket socket(link.context(), wire::Socket::Pattern::dealer, identity, secure ? &keys : nullptr);
+  link.suit_data(socket);
   connections.watch(socket, server);
   share_locally(link, plan, endpoint, socket);
   socket.connect(endpoint);
@@ -77,8 +78,9 @@ wire::Socket connect_data(Link& link, const plan::Plan& plan, const Start& start
 }
 
 void share_locally(Link& link, const plan::Plan& plan, const std::string& endpoint, wire::Socket& socket) {
-  if (endpoint.starts_with("ipc://") && plan.job.topology.transport == job::Transport::shared_memory)
-    socket.share(link.memory());
+  const bool wanted =
+      plan.job.topology.transport == job::Transport::shared_memory && !plan.job.faults.inject.slows_links();
+  if (wanted && endpoint.starts_with("ipc://")) socket.share(link.memory());
 }
 
 MakeArena shareable(Link& link) {

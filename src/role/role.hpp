@@ -28,7 +28,8 @@ sync::Setup setup_of(const plan::Plan& plan, const Start& start);
 wire::Socket connect_data(Link& link, const plan::Plan& plan, const Start& start, int server,
                           const std::string& identity, Connections& connections);
 
-/// Lets a data socket hand over floats in shared memory, if its endpoint is of this machine and the job wants that.
+/// Lets a data socket hand over floats in shared memory, if its endpoint is of this machine and the job wants that:
+/// shared memory, and no link that is slow on purpose.
 void share_locally(Link& link, const plan::Plan& plan, const std::string& endpoint, wire::Socket& socket);
 
 /// Arenas that other roles of this machine can see.

@@ -30,12 +30,14 @@ Server::Server(Link& link, const Welcome& welcome)
 }
 
 void Server::open_doors(const Welcome& welcome) {
+  link_.slow_data(plan_.job.faults.inject);
   if (welcome.secure) authenticator_ = std::make_unique<wire::Authenticator>(link_.context());
   const wire::Keys keys = wire::binding_keys(link_.keys(), wire::Authenticator::listed_keys);
   for (const std::string& endpoint : welcome.bind) {
     const bool secure = welcome.secure && endpoint.starts_with("tcp://");
     doors_.emplace_back(link_.context(), wire::Socket::Pattern::router, "", secure ? &keys : nullptr);
     share_locally(link_, plan_, endpoint, doors_.back());
+    link_.suit_data(doors_.back());
     endpoints_.push_back(doors_.back().bind(endpoint));
   }
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -5,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "wire/slow_link.hpp"
 #include "wire/socket.hpp"
 
 namespace dtrain::wire {
@@ -58,16 +60,45 @@ std::optional<Monitor::Event> Monitor::next() {
   return event;
 }
 
+void Poller::add(Socket& socket) {
+  if (socket.slow_) slow_.push_back({items_.size(), socket.slow_.get()});
+  add(socket.get());
+}
+
 void Poller::add(zmq::socket_t& socket) { items_.push_back({socket.handle(), 0, ZMQ_POLLIN, 0}); }
 
 void Poller::add(int descriptor) { items_.push_back({nullptr, descriptor, ZMQ_POLLIN, 0}); }
 
 bool Poller::wait(int timeout_ms) {
+  const std::optional<Clock::time_point> due = next_due();
+  if (!due) return poll(timeout_ms);
+  items_.push_back({nullptr, slow_.front().slowed->link().wake_at(*due), ZMQ_POLLIN, 0});
+  poll(timeout_ms);
+  items_.pop_back();
+  for (const Item& item : slow_) item.slowed->let_leave(Clock::now());
+  return mark_arrived();
+}
+
+bool Poller::poll(int timeout_ms) {
   const int readable = zmq_poll(items_.data(), static_cast<int>(items_.size()), timeout_ms);
   if (readable >= 0) return readable > 0;
   if (errno != EINTR) fail(Kind::internal, "cannot wait: {}", zmq_strerror(errno));
   for (auto& item : items_) item.revents = 0;
   return false;
+}
+
+std::optional<Clock::time_point> Poller::next_due() {
+  std::optional<Clock::time_point> first;
+  for (const Item& item : slow_)
+    if (const auto due = item.slowed->due(); due && (!first || *due < *first)) first = due;
+  return first;
+}
+
+/// Whether anything is readable, messages counted that only now may be seen.
+bool Poller::mark_arrived() {
+  for (const Item& item : slow_)
+    if (item.slowed->has_arrived()) items_[item.number].revents |= ZMQ_POLLIN;
+  return std::any_of(items_.begin(), items_.end(), [](const zmq::pollitem_t& item) { return item.revents != 0; });
 }
 
 }  // namespace dtrain::wire

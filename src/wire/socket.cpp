@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "wire/endpoint.hpp"
+#include "wire/slow_link.hpp"
 
 namespace dtrain::wire {
 namespace {
@@ -153,6 +154,11 @@ Socket::Socket(Context& context, Pattern pattern, const std::string& identity, c
   if (keys != nullptr) set_keys(socket_, *keys);
 }
 
+Socket::~Socket() = default;
+Socket::Socket(Socket&& other) noexcept = default;
+
+void Socket::slow_down(SlowLink& link) { slow_ = std::make_unique<Slowed>(link, socket_); }
+
 /// With IPv6 on, ZeroMQ looks names up as IPv6 first and tries no second address: "localhost" would never reach a
 /// listener on 127.0.0.1.
 /// Heartbeats tell of hosts and networks that vanish. A Unix socket cannot vanish silently, and a process that is only
@@ -176,14 +182,6 @@ void Socket::connect(const std::string& endpoint) {
   if (zmq_connect(socket_.handle(), endpoint.c_str()) != 0) fail_to("connect to", endpoint, errno);
 }
 
-bool Socket::send_frame(zmq::message_t& frame, bool more) {
-  while (zmq_msg_send(frame.handle(), socket_.handle(), ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0) {
-    if (errno == EAGAIN || errno == EHOSTUNREACH) return false;
-    if (errno != EINTR) fail(Kind::internal, "cannot send: {}", zmq_strerror(errno));
-  }
-  return true;
-}
-
 bool Socket::send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer) {
   header.sender_role = self.role;
   header.sender_rank = self.rank;
@@ -193,14 +191,13 @@ bool Socket::send_message(const Self& self, Header& header, zmq::message_t paylo
   header.sequence = sequence_ + 1;
   header.payload = payload.size();
   const std::uint64_t carried = header.block != 0 ? 4 * header.count : header.payload;
-  if (pattern_ == Pattern::router) {
-    zmq::message_t identity(peer.data(), peer.size());
-    if (!send_frame(identity, true)) return false;
-  }
   const auto bytes = encode(header);
-  zmq::message_t frame(bytes.data(), bytes.size());
-  if (!send_frame(frame, header.payload > 0)) return false;
-  if (header.payload > 0 && !send_frame(payload, false)) return false;
+  Parcel parcel{std::nullopt, zmq::message_t(bytes.data(), bytes.size()), std::move(payload)};
+  if (pattern_ == Pattern::router) parcel.peer = peer;
+  if (slow_)
+    slow_->put(std::move(parcel), header_bytes + header.payload);
+  else if (!send_now(socket_, parcel))
+    return false;
   ++sequence_;
   ++counters_.messages_sent;
   counters_.payload_sent += carried;
@@ -253,6 +250,15 @@ std::optional<std::string> Socket::find_floats(Message& message) {
 }
 
 std::optional<Message> Socket::receive(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal) {
+  if (!slow_) return receive_now(nonce, on_refusal);
+  slow_->let_leave(Clock::now());
+  while (auto message = receive_now(nonce, on_refusal)) slow_->hold(std::move(*message));
+  slow_->note_empty();
+  return slow_->take();
+}
+
+std::optional<Message> Socket::receive_now(std::uint64_t nonce,
+                                           const std::function<void(const std::string&)>& on_refusal) {
   const bool has_identity = pattern_ == Pattern::router;
   for (int refusals = 0; refusals < refusals_in_a_row; ++refusals) {
     Frames frames;

@@ -21,6 +21,7 @@
 
 #include <zmq.hpp>
 
+#include "base/time.hpp"
 #include "wire/frame.hpp"
 #include "wire/shared.hpp"
 
@@ -111,12 +112,22 @@ struct Keys {
   std::string domain;      ///< a binding end: whom the Authenticator admits (wire/security.hpp)
 };
 
+class SlowLink;  // wire/slow_link.hpp
+class Slowed;
+
 class Socket {
  public:
   enum class Pattern { router, dealer };
   /// Sets ROUTER_MANDATORY, LINGER (1 s), HEARTBEAT (250 ms, time-out 1 s), MAXMSGSIZE, HANDSHAKE_IVL, unlimited marks.
   /// `identity`: DEALER only, 1 to 255 bytes, the first not zero; "" lets the router choose.
   Socket(Context& context, Pattern pattern, const std::string& identity, const Keys* keys = nullptr);
+
+  ~Socket();
+  Socket(Socket&& other) noexcept;
+
+  /// From here on messages take the time that such a link takes, both ways: send() and send_floats() keep them, in
+  /// order, and receive() holds them back. What was kept and finds its peer gone is dropped. `link` outlives this.
+  void slow_down(SlowLink& link);
 
   /// Returns the endpoint that others connect to: a wildcard port resolved, and a wildcard address replaced by this
   /// host's first address off loopback. IPv6 only for addresses in brackets. Throws Error(Kind::environment) that names
@@ -151,7 +162,7 @@ class Socket {
 
  private:
   bool send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer);
-  bool send_frame(zmq::message_t& frame, bool more);
+  std::optional<Message> receive_now(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal);
   std::optional<std::string> find_floats(Message& message);
   void suit(const std::string& endpoint);
 
@@ -161,6 +172,8 @@ class Socket {
   std::uint64_t sequence_ = 0;
   Counters counters_;
   std::uint64_t refused_ = 0;
+  friend class Poller;
+  std::unique_ptr<Slowed> slow_;  ///< dies before the socket that it sends by
 };
 
 /// Tells when connections of a socket come and go, heartbeat time-outs included. Polled like a socket.
@@ -189,20 +202,30 @@ class Monitor {
   void* watched_;
 };
 
-/// Waits until something is readable or the time is up. Items are numbered from 0 in the order of add().
+/// Waits until something is readable or the time is up. Items are numbered from 0 in the order of add(). Over a slow
+/// link also until the next message may leave, which it then does, or may be seen.
 class Poller {
  public:
-  void add(Socket& socket) { add(socket.get()); }
+  void add(Socket& socket);
   void add(zmq::socket_t& socket);
   void add(int descriptor);
-  void clear() { items_.clear(); }
+  void clear() { items_.clear(), slow_.clear(); }
   /// At most `timeout_ms`; a signal ends it with nothing readable. True if anything is readable.
   bool wait(int timeout_ms);
   /// Whether item k was readable (or its connection broken) at the end of the last wait.
   bool ready(std::size_t k) const { return (items_[k].revents & (ZMQ_POLLIN | ZMQ_POLLERR)) != 0; }
 
  private:
+  struct Item {
+    std::size_t number;
+    Slowed* slowed;
+  };
+  bool poll(int timeout_ms);
+  std::optional<Clock::time_point> next_due();
+  bool mark_arrived();
+
   std::vector<zmq::pollitem_t> items_;
+  std::vector<Item> slow_;
 };
 
 /// Tells malloc to keep large blocks instead of returning them to the kernel: receiving MiBs then costs no page faults.

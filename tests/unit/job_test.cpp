@@ -94,7 +94,8 @@ TEST_CASE("an unknown key says what was meant, where it lives, or what there is"
         "    2 | topology: {batch: 3}\n"
         "      |            ^~~~~\n");
   CHECK(told_beside_model("faults: {inject: {breadth: 3}}\n") ==
-        "a.yaml:2:19: error: unknown key 'breadth' in faults.inject; the keys here are compute and unit\n"
+        "a.yaml:2:19: error: unknown key 'breadth' in faults.inject; the keys here are compute, unit, bandwidth and "
+        "latency\n"
         "    2 | faults: {inject: {breadth: 3}}\n"
         "      |                   ^~~~~~~\n");
   CHECK(told("model: {layers: [{dense: 3, dropuot: 0.1}, {dense: 10}]}\n") ==
@@ -419,6 +420,43 @@ TEST_CASE("slowness made on purpose is a distribution and names ranks that there
         "a.yaml:3:28: " + forms + "'pareto:1,1': the shape is above 1, or there is no mean");
   CHECK(message("unit: 1 s") ==
         "a.yaml:3:25: warning: faults.inject.unit has no effect: faults.inject.compute names no distribution");
+}
+
+TEST_CASE("a link made slow on purpose has a rate and a latency with units, and 0 is none") {
+  const auto with = [](const std::string& inject, const std::string& more = "transport: ipc") {
+    return sound(least + "topology: {workers: 4, " + more + "}\nfaults: {inject: {" + inject + "}}\n");
+  };
+  const auto bandwidth = [&](const std::string& text) { return with("bandwidth: " + text).faults.inject.bandwidth; };
+  CHECK(bandwidth("0") == 0);
+  CHECK(bandwidth("300 bit/s") == 300);
+  CHECK(bandwidth("64 kbit/s") == 64e3);
+  CHECK(bandwidth("100 Mbit/s") == 100e6);
+  CHECK(bandwidth("2.5Gbit/s") == 2.5e9);
+  CHECK(with("latency: 5 ms").faults.inject.latency == 5e-3);
+  CHECK(with("latency: 0").faults.inject.latency == 0);
+  CHECK(with("latency: 0 s").faults.inject.latency == 0);
+  CHECK_FALSE(with("latency: 0 s").faults.inject.slows_links());
+
+  const auto message = [](const std::string& topology, const std::string& inject) {
+    const std::string out = told_beside_model("topology: {" + topology + "}\nfaults: {inject: {" + inject + "}}\n");
+    return out.substr(0, out.find('\n'));
+  };
+  const std::string workers = "workers: 4, transport: ipc", units = "bit/s, kbit/s, Mbit/s or Gbit/s";
+  CHECK(message(workers, "bandwidth: 100 Mbit/s, latency: 1 ms").empty());
+  CHECK(message(workers, "bandwidth: 100") ==
+        "a.yaml:3:30: error: faults.inject.bandwidth needs a unit (" + units + "), got '100'");
+  CHECK(message(workers, "bandwidth: 100 MB/s") ==
+        "a.yaml:3:30: error: faults.inject.bandwidth must be in " + units + ", got '100 MB/s'");
+  CHECK(message(workers, "bandwidth: fast") ==
+        "a.yaml:3:30: error: faults.inject.bandwidth must be a number and a unit (" + units + "), got 'fast'");
+  CHECK(message(workers, "bandwidth: -1 bit/s") ==
+        "a.yaml:3:30: error: faults.inject.bandwidth must be at least 0, got -1 bit/s");
+  CHECK(message(workers, "latency: -1 s") == "a.yaml:3:28: error: faults.inject.latency must be at least 0, got -1 s");
+  CHECK(message("workers: 4", "latency: 1 s") ==
+        "a.yaml:3:28: warning: roles on this machine will not exchange through shared memory, which is no link to be "
+        "slow; topology.transport: ipc says so too");
+  CHECK(message("workers: 1", "bandwidth: 1 Gbit/s") ==
+        "a.yaml:3:30: warning: faults.inject.bandwidth has no effect: a run in one process has no links");
 }
 
 TEST_CASE("a distribution draws what its text says") {

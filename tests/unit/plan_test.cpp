@@ -290,6 +290,14 @@ TEST_CASE("the plan's line on sync says what the policy will do, in numbers") {
   };
   CHECK(line("sync") == "bsp; learning rate 0.05 per step, 0.000391 per row");
   CHECK(line("wire") == "1.68 kB a worker and step, half of it each way");
+  job.faults.inject.bandwidth = 100e6;
+  CHECK(line("link") == "at 100 Mbit/s a step's exchange takes at least 269 us: 3.36 kB each way at a server");
+  job.faults.inject.latency = 0.005;
+  CHECK(line("link") ==
+        "at 100 Mbit/s a step's exchange takes at least 269 us: 3.36 kB each way at a server; a message is under way "
+        "for 5 ms");
+  job.faults.inject.bandwidth = 0;
+  CHECK(line("link") == "a message is under way for 5 ms");
   job.sync.policy = job::PolicyName::ssp;
   CHECK(line("sync") ==
         "ssp:3; learning rate 0.05 per push, 0.00156 per row (bsp would have 0.000391; sync.rate: share scales it so)");

@@ -163,7 +163,9 @@ inline Job random_job(std::uint64_t seed) {
                 dice.pick({OnWorkerLoss::stop, OnWorkerLoss::keep_going}),
                 1 + dice.upto(job.topology.workers - 1),
                 {dice.pick<std::string>({"", "constant:1", "pareto:1,2.5", "two_point: 1, 5, 1/10", "slow:1,3,1"}),
-                 dice.real(1e-3, 1)}};
+                 dice.real(1e-3, 1),
+                 dice.coin() ? dice.real(1, 1e11) : 0,
+                 dice.coin() ? dice.real(1e-6, 10) : 0}};
   job.output = {"/runs/" + job.name, dice.pick({IfExists::make_new, IfExists::replace, IfExists::fail}),
                 1 + dice.upto(999), dice.coin()};
   const double bound = dice.real(-1, 1);

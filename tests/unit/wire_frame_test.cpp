@@ -19,7 +19,8 @@ const Type types[] = {Type::join,    Type::ready,   Type::progress, Type::left, 
                       Type::start,   Type::welcome, Type::stop,     Type::abort,    Type::membership, Type::lost,
                       Type::pull,    Type::refused, Type::push,     Type::leave,    Type::weights,    Type::load,
                       Type::squares, Type::cut,     Type::goodbye,  Type::snapshot, Type::changed,    Type::traced,
-                      Type::decided, Type::arrived, Type::save,     Type::mark};
+                      Type::decided, Type::arrived, Type::save,     Type::mark,     Type::partial,    Type::result,
+                      Type::offer,   Type::answer};
 
 /// A header that contradicts nothing, its other fields of any size.
 Header random_header(std::uint64_t seed) {
@@ -46,9 +47,16 @@ Header random_header(std::uint64_t seed) {
   header.rows = wide();
   header.due = wide();
   header.note = wide();
-  const bool floats = !hashes_payload(header.type);
-  header.payload = floats ? 4 * header.count : wide();
-  header.payload_hash = floats ? 0 : wide();
+  if (hashes_payload(header.type)) {
+    header.payload = wide();
+    header.payload_hash = wide();
+    return header;
+  }
+  switch (bits() % 3) {
+    case 0: header.payload = 4 * header.count; break;
+    case 1: header.codec = static_cast<std::uint16_t>(1 + bits() % 0xffff), header.payload = wide(); break;
+    default: header.block = 1 + wide() / 2, header.place = wide(), header.at = wide() >> 2;
+  }
   return header;
 }
 
@@ -96,10 +104,11 @@ TEST_CASE("a header lies in memory as its grammar says, lowest byte first") {
   header.rows = 64;
   header.due = 0x0807060504030201;
   header.note = 0x2030;
+  header.place = 0x0a0b;
   const auto bytes = encode(header);
   const auto at = [&](std::size_t k) { return std::to_integer<int>(bytes[k]); };
   CHECK(std::memcmp(bytes.data(), "1RTD", 4) == 0);
-  CHECK(at(4) == 2);
+  CHECK(at(4) == 3);
   CHECK(at(6) == 33);
   CHECK(at(10) == 2);
   CHECK(at(12) == 4);
@@ -114,8 +123,24 @@ TEST_CASE("a header lies in memory as its grammar says, lowest byte first") {
   CHECK(at(95) == 8);
   CHECK(at(96) == 0x30);
   CHECK(at(97) == 0x20);
-  CHECK(at(104) == 8);
-  CHECK(at(112) == 0);
+  CHECK(at(104) == 0);
+  CHECK(at(112) == 0x0b);
+  CHECK(at(113) == 0x0a);
+  CHECK(at(120) == 0);
+  CHECK(at(128) == 8);
+  CHECK(at(136) == 0);
+  Header packed = push_header();
+  packed.codec = 0x0405;
+  CHECK(std::to_integer<int>(encode(packed)[8]) == 5);
+  CHECK(std::to_integer<int>(encode(packed)[9]) == 4);
+  Header in_block = push_header();
+  in_block.block = 0x0607, in_block.at = 0x0809, in_block.payload = 0;
+  const auto apart = encode(in_block);
+  CHECK(std::to_integer<int>(apart[104]) == 7);
+  CHECK(std::to_integer<int>(apart[105]) == 6);
+  CHECK(std::to_integer<int>(apart[120]) == 9);
+  CHECK(std::to_integer<int>(apart[121]) == 8);
+  CHECK(std::to_integer<int>(apart[128]) == 0);
 }
 
 TEST_CASE("a header with any one bit flipped is refused") {
@@ -135,10 +160,10 @@ TEST_CASE("a header with any one bit flipped is refused") {
 TEST_CASE("a header cut short at any length, or with a byte too many, is refused") {
   const auto bytes = encode(random_header(1));
   for (std::size_t length = 0; length < header_bytes; ++length)
-    CHECK(refusal(std::span(bytes).first(length)) == "a header has 128 bytes, not " + std::to_string(length));
+    CHECK(refusal(std::span(bytes).first(length)) == "a header has 152 bytes, not " + std::to_string(length));
   std::vector<std::byte> longer(bytes.begin(), bytes.end());
   longer.push_back(std::byte{0});
-  CHECK(refusal(longer) == "a header has 128 bytes, not 129");
+  CHECK(refusal(longer) == "a header has 152 bytes, not 153");
 }
 
 TEST_CASE("a header that contradicts itself is refused with the reason") {
@@ -149,10 +174,9 @@ TEST_CASE("a header that contradicts itself is refused with the reason") {
   };
   const std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   CHECK(with([](Header&) {}).empty());
-  CHECK(with([](Header& h) { h.type = Type{99}; }) == "message type 99 is unknown");
+  CHECK(with([](Header& h) { h.type = Type{120}; }) == "message type 120 is unknown");
   CHECK(with([](Header& h) { h.type = Type{0}; }) == "message type 0 is unknown");
   CHECK(with([](Header& h) { h.sender_role = Role{3}; }) == "role 3 is unknown");
-  CHECK(with([](Header& h) { h.codec = 1; }) == "codec 1 is unknown");
   CHECK(with([](Header& h) { h.piece = 1; }) == "piece 1 of 1 does not exist");
   CHECK(with([](Header& h) { h.pieces = 0; }) == "piece 0 of 0 does not exist");
   CHECK(with([](Header& h) { h.payload = 12; }) == "2 weights cannot fill 12 bytes");
@@ -164,10 +188,40 @@ TEST_CASE("a header that contradicts itself is refused with the reason") {
         "weights 9223372036854775806 and 2 more are beyond any vector");
   CHECK(with([](Header& h) { h.offset = ~std::uint64_t{0}; }) ==
         "weights 18446744073709551615 and 2 more are beyond any vector");
-  for (const int theirs : {1, 3}) {
+  for (const int theirs : {2, 4}) {
     auto other = encode(push_header());
     other[4] = std::byte(theirs);
-    CHECK(refusal(other) == "the sender speaks version " + std::to_string(theirs) + " of the wire, this is version 2");
+    CHECK(refusal(other) == "the sender speaks version " + std::to_string(theirs) + " of the wire, this is version 3");
+  }
+}
+
+TEST_CASE("floats may be packed to any length, or lie in a block; nothing else may, and not both") {
+  const std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  const std::string neither = "floats in a block are neither packed nor sent";
+  for (const Type type : types) {
+    CAPTURE(static_cast<int>(type));
+    const auto with = [&](auto change) {
+      Header header = push_header();
+      header.type = type;
+      change(header);
+      return refusal(header);
+    };
+    const auto packed = [](Header& h) { h.codec = 7, h.payload = 3; };
+    const auto in_block = [](Header& h) { h.block = 1, h.place = 2, h.at = 3, h.payload = 0; };
+    if (hashes_payload(type)) {
+      CHECK(with(packed) == "only weights and gradients are packed, or lie in a block");
+      CHECK(with(in_block) == "only weights and gradients are packed, or lie in a block");
+      continue;
+    }
+    CHECK(with(packed).empty());
+    CHECK(with([](Header& h) { h.codec = 7, h.payload = 0; }).empty());
+    CHECK(with([](Header& h) { h.codec = 7, h.payload_hash = 1; }) ==
+          "weights and gradients carry no hash, but one is given");
+    CHECK(with(in_block).empty());
+    CHECK(with([&](Header& h) { in_block(h), h.at = most - h.count; }).empty());
+    CHECK(with([&](Header& h) { in_block(h), h.at = most - h.count + 1; }) == "no block is that long");
+    CHECK(with([&](Header& h) { in_block(h), h.codec = 7; }) == neither);
+    CHECK(with([&](Header& h) { in_block(h), h.payload = 8; }) == neither);
   }
 }
 

@@ -105,8 +105,8 @@ TEST_CASE("a message that is forwarded keeps its numbers and its header, but for
   back.connect(on.bind(loopback));
   back.send(self_of(Role::coordinator), header_of(Type::pull), std::string_view());
   next(on);
-  REQUIRE(on.forward(self_of(Role::server, 1), received.header, std::move(received.payload), "c"));
-  const Message message = next(back);
+  REQUIRE(on.forward(self_of(Role::server, 1), std::move(received), "c"));
+  Message message = next(back);
   CHECK(message.header.sender_role == Role::server);
   CHECK(message.header.sender_rank == 1);
   CHECK(message.header.sequence == 1);
@@ -119,7 +119,7 @@ TEST_CASE("a message that is forwarded keeps its numbers and its header, but for
   CHECK(message.header.offset == 40);
   REQUIRE(message.payload.size() == 12);
   CHECK(std::memcmp(message.payload.data(), values.data(), 12) == 0);
-  CHECK_FALSE(on.forward(self_of(Role::server, 1), message.header, zmq::message_t(12), "nobody"));
+  CHECK_FALSE(on.forward(self_of(Role::server, 1), std::move(message), "nobody"));
   CHECK(becomes_idle(in_flight));
 }
 
@@ -191,7 +191,7 @@ TEST_CASE("bad messages are dropped with the reason, and the good one after them
   REQUIRE(until({&two.server.get()}, [&] { return (message = two.server.receive(nonce, note)).has_value(); }));
   CHECK(message->text() == "hello");
   CHECK(reasons == std::vector<std::string>{
-                       "from w0: a header has 128 bytes, not 0", "from w0: a header has 128 bytes, not 7",
+                       "from w0: a header has 152 bytes, not 0", "from w0: a header has 152 bytes, not 7",
                        "from w0: a message has 1 or 2 frames, not 3", "from w0: a message has 1 or 2 frames, not 6",
                        "from w0: the header announces 5 bytes, 0 came", "from w0: the header announces 5 bytes, 6 came",
                        "from w0: the payload's hash is wrong", "from w0: the header announces 8 bytes, 7 came",
