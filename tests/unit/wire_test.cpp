@@ -28,13 +28,6 @@ Header push_header() {
   return header;
 }
 
-/// ZeroMQ's thread lets go of a message some time after it was sent.
-bool becomes_idle(const InFlight& in_flight) {
-  const Deadline deadline(long_enough);
-  while (!in_flight.idle() && !deadline.passed()) std::this_thread::yield();
-  return in_flight.idle();
-}
-
 /// A server and a worker that know each other.
 struct Two {
   explicit Two(const std::string& endpoint = loopback) {
@@ -105,8 +98,8 @@ TEST_CASE("a message that is forwarded keeps its numbers and its header, but for
   back.connect(on.bind(loopback));
   back.send(self_of(Role::coordinator), header_of(Type::pull), std::string_view());
   next(on);
-  REQUIRE(on.forward(self_of(Role::server, 1), received.header, std::move(received.payload), "c"));
-  const Message message = next(back);
+  REQUIRE(on.forward(self_of(Role::server, 1), std::move(received), "c"));
+  Message message = next(back);
   CHECK(message.header.sender_role == Role::server);
   CHECK(message.header.sender_rank == 1);
   CHECK(message.header.sequence == 1);
@@ -119,7 +112,7 @@ TEST_CASE("a message that is forwarded keeps its numbers and its header, but for
   CHECK(message.header.offset == 40);
   REQUIRE(message.payload.size() == 12);
   CHECK(std::memcmp(message.payload.data(), values.data(), 12) == 0);
-  CHECK_FALSE(on.forward(self_of(Role::server, 1), message.header, zmq::message_t(12), "nobody"));
+  CHECK_FALSE(on.forward(self_of(Role::server, 1), std::move(message), "nobody"));
   CHECK(becomes_idle(in_flight));
 }
 
