@@ -1,5 +1,6 @@
 #include "collective/moves.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <stdexcept>
 

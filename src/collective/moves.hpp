@@ -9,9 +9,8 @@
 ///
 /// The order of the sum, which is the law for its bits (f_r g_r: what rank r has, times its factor):
 ///   ring              part c:  ((f_c g_c) + f_c+1 g_c+1) + ..., ranks modulo N
-///   halving_doubling  P is the greatest power of two up to N. First f_r g_r + f_r+P g_r+P for each r + P < N; then, d
-///   =
-///                     P/2, P/4, ..., 1: the sum of r and that of the rank whose number differs in bit d
+///   halving_doubling  P is the greatest power of two up to N. First f_r g_r + f_r+P g_r+P for each r + P < N;
+///                     then, d = P/2, P/4, ..., 1: the sum of r and that of the rank whose number differs in bit d
 ///   tree              each rank: its own, then the sums of ranks r+1, r+2, r+4, ... below it
 ///   direct            f_0 g_0, f_1 g_1, ...: one after another
 /// Ranks that have nothing are left out.

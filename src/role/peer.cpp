@@ -19,6 +19,7 @@ Peer::Peer(Link& link, const Welcome& welcome)
       division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
       owner_(Owner::of_peer(plan_, plan_.threads, shareable(link))),
       gradient_(link.memory().arena(plan_.layout.total)),
+      doors_(link, plan_, welcome),
       others_(static_cast<std::size_t>(plan_.workers)),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)),
       ledger_(rank_, static_cast<std::size_t>(plan_.workers)),
@@ -30,23 +31,10 @@ Peer::Peer(Link& link, const Welcome& welcome)
     inject_ = std::get<job::Distribution>(job::parse_distribution(compute));
   for (std::size_t a = 0; a < static_cast<std::size_t>(plan_.exchanged_arenas()); ++a)
     for (const plan::Bucket& bucket : plan_.buckets) lanes_.emplace_back(*this, lanes_.size(), bucket, a);
-  open_doors(welcome);
-}
-
-void Peer::open_doors(const Welcome& welcome) {
-  if (welcome.secure) authenticator_ = std::make_unique<wire::Authenticator>(link_.context());
-  const wire::Keys keys = wire::binding_keys(link_.keys(), wire::Authenticator::listed_keys);
-  for (const std::string& endpoint : welcome.bind) {
-    const bool secure = welcome.secure && endpoint.starts_with("tcp://");
-    doors_.emplace_back(link_.context(), wire::Socket::Pattern::router, "", secure ? &keys : nullptr);
-    share_locally(link_, plan_, endpoint, doors_.back());
-    endpoints_.push_back(doors_.back().bind(endpoint));
-  }
 }
 
 void Peer::start(const Start& start) {
-  for (const std::string& key : start.allowed)
-    if (authenticator_) authenticator_->allow(key);
+  doors_.allow(start.allowed);
   clock_ = start.clocks.at(static_cast<std::size_t>(rank_));
   const sync::Setup setup = setup_of(plan_, start);
   policy_ = sync::make_policy(plan_.job.sync, setup);

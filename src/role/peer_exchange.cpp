@@ -220,14 +220,13 @@ void Peer::end_round() {
 void Peer::poll(int timeout_ms, Phase phase) {
   wire::Poller poller;
   link_.watch(poller);
-  for (wire::Socket& door : doors_) poller.add(door);
-  if (authenticator_) poller.add(authenticator_->get());
+  doors_.watch(poller);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
 }
 
 void Peer::drain() {
-  if (authenticator_) authenticator_->serve();
+  doors_.serve();
   connections_.check();
   while (const auto message = link_.receive()) obey(*message);
   const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };

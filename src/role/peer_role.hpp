@@ -16,6 +16,7 @@
 #include "data/division.hpp"
 #include "job/distribution.hpp"
 #include "role/connections.hpp"
+#include "role/data_doors.hpp"
 #include "role/learner.hpp"
 #include "role/link.hpp"
 #include "role/owner.hpp"
@@ -28,7 +29,7 @@ class Peer final : public model::LayerEvents {
  public:
   Peer(Link& link, const Welcome& welcome);
 
-  const std::vector<std::string>& endpoints() const { return endpoints_; }
+  const std::vector<std::string>& endpoints() const { return doors_.endpoints(); }
   void start(const Start& start);
   void train();
   void leave();
@@ -71,7 +72,6 @@ class Peer final : public model::LayerEvents {
 
   // peer.cpp
   bool finished() const;
-  void open_doors(const Welcome& welcome);
   void connect(const Start& start);
   void gradient_step();
   bool train_on_rows(Arena& gradient);
@@ -122,9 +122,7 @@ class Peer final : public model::LayerEvents {
   Arena gradient_;
   std::vector<Contribution> own_gradient_;
   wire::InFlight sending_;  ///< of the gradient; outlived by it, and outlives the sockets
-  std::unique_ptr<wire::Authenticator> authenticator_;
-  std::deque<wire::Socket> doors_;
-  std::vector<std::string> endpoints_;
+  DataDoors doors_;
   std::vector<std::unique_ptr<wire::Socket>> others_;  ///< per rank; nullptr: it gets nothing from us
   Connections connections_;
   std::unique_ptr<sync::Policy> policy_;

@@ -21,30 +21,15 @@ Server::Server(Link& link, const Welcome& welcome)
       council_(link, rank_, plan_.servers, static_cast<std::size_t>(plan_.workers), others_),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)),
       division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
+      doors_(link, plan_, welcome),
       ledger_(rank_, static_cast<std::size_t>(plan_.workers)),
       inboxes_(static_cast<std::size_t>(plan_.workers),
                Inbox(arenas_ * owner_.slice().pieces.size(), plan_.undo_possible())),
       kept_(inboxes_),
-      members_(static_cast<std::size_t>(plan_.workers)) {
-  open_doors(welcome);
-}
-
-void Server::open_doors(const Welcome& welcome) {
-  link_.slow_data(plan_.job.faults.inject);
-  if (welcome.secure) authenticator_ = std::make_unique<wire::Authenticator>(link_.context());
-  const wire::Keys keys = wire::binding_keys(link_.keys(), wire::Authenticator::listed_keys);
-  for (const std::string& endpoint : welcome.bind) {
-    const bool secure = welcome.secure && endpoint.starts_with("tcp://");
-    doors_.emplace_back(link_.context(), wire::Socket::Pattern::router, "", secure ? &keys : nullptr);
-    share_locally(link_, plan_, endpoint, doors_.back());
-    link_.suit_data(doors_.back());
-    endpoints_.push_back(doors_.back().bind(endpoint));
-  }
-}
+      members_(static_cast<std::size_t>(plan_.workers)) {}
 
 void Server::start(const Start& start, const std::vector<sync::Event>& recording) {
-  for (const std::string& key : start.allowed)
-    if (authenticator_) authenticator_->allow(key);
+  doors_.allow(start.allowed);
   const sync::Setup setup = setup_of(plan_, start);
   replay_ = Replay(traits_, recording, rank_);
   job::Sync rules = plan_.job.sync;
@@ -107,11 +92,10 @@ void Server::pump(int timeout_ms) {
     const Lap lap(wait_seconds_);
     wire::Poller poller;
     link_.watch(poller);
-    for (wire::Socket& door : doors_) poller.add(door);
-    if (authenticator_) poller.add(authenticator_->get());
+    doors_.watch(poller);
     poller.wait(timeout_ms);
   }
-  if (authenticator_) authenticator_->serve();
+  doors_.serve();
   connections_.check();
   while (const auto message = link_.receive()) obey(*message);
   const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };

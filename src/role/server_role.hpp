@@ -17,13 +17,13 @@
 #include "data/worklist.hpp"
 #include "role/connections.hpp"
 #include "role/council.hpp"
+#include "role/data_doors.hpp"
 #include "role/inbox.hpp"
 #include "role/owner.hpp"
 #include "role/replay.hpp"
 #include "role/squares.hpp"
 #include "sync/ledger.hpp"
 #include "sync/policy.hpp"
-#include "wire/security.hpp"
 
 namespace dtrain::role {
 
@@ -31,7 +31,7 @@ class Server {
  public:
   Server(Link& link, const Welcome& welcome);
 
-  const std::vector<std::string>& endpoints() const { return endpoints_; }
+  const std::vector<std::string>& endpoints() const { return doors_.endpoints(); }
   /// `recording`: whose order of events this run repeats; empty: none.
   void start(const Start& start, const std::vector<sync::Event>& recording);
   void serve();
@@ -67,7 +67,6 @@ class Server {
   };
 
   // server.cpp
-  void open_doors(const Welcome& welcome);
   void meet_others(const Start& start);
   void pump(int timeout_ms);
   void take(wire::Message message, std::size_t door);
@@ -151,9 +150,7 @@ class Server {
   Connections connections_;  ///< to the other servers
   data::Division division_;
   std::optional<data::Worklist> worklist_;  ///< under quorum, of server 0
-  std::unique_ptr<wire::Authenticator> authenticator_;
-  std::deque<wire::Socket> doors_;  ///< data: ipc for local readers, tcp for others
-  std::vector<std::string> endpoints_;
+  DataDoors doors_;
   std::unique_ptr<sync::Policy> policy_;
   sync::Ledger ledger_;
   sync::Actions actions_;

@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 
 #include <fmt/format.h>
@@ -32,6 +35,21 @@ struct Front {
        bytes, std::strerror(errno));
 }
 
+/// Bytes that the host could give without ending processes; all there are, if it does not say.
+std::size_t available_bytes() {
+  std::ifstream facts("/proc/meminfo");
+  for (std::string line; std::getline(facts, line);)
+    if (line.starts_with("MemAvailable:")) return 1024 * std::strtoull(line.c_str() + 13, nullptr, 10);
+  return SIZE_MAX;
+}
+
+/// Takes room for a file now: running out of it later would end the process. The kernel would end other processes too
+/// rather than refuse, so what is plainly not there is not asked for. Returns an errno.
+int take_room(int descriptor, std::size_t bytes) {
+  if (bytes > available_bytes()) return ENOMEM;
+  return ::posix_fallocate(descriptor, 0, static_cast<off_t>(bytes));
+}
+
 }  // namespace
 
 /// Our own blocks, by the address of their floats.
@@ -44,8 +62,7 @@ class SharedMemory::Block {
   Block(std::size_t floats, std::shared_ptr<Registry> registry) : floats_(floats), registry_(std::move(registry)) {
     descriptor_ = ::memfd_create("dtrain", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (descriptor_ < 0) fail_shared("have", bytes());
-    // Room is taken now: running out of it later would end the process.
-    if (const int error = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes())); error != 0) {
+    if (const int error = take_room(descriptor_, bytes()); error != 0) {
       ::close(descriptor_);
       errno = error;
       fail_shared("have", bytes());

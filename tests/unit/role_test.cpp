@@ -193,7 +193,7 @@ TEST_CASE("a push is whole when each of its pieces is here, and a piece that com
   const plan::Plan plan = plan::make_plan(job, {"here", 2, std::size_t{1} << 34}, {1000, 0, "hash"}, 900);
   const plan::Slice& slice = plan.slices.front();
   REQUIRE(slice.pieces.size() > 1);
-  Inbox inbox(slice.pieces.size());
+  Inbox inbox(slice.pieces.size(), false);
   CHECK(inbox.add(slice, push_of(slice, 0, 7, 5)));
   CHECK_FALSE(inbox.add(slice, push_of(slice, 0, 7, 5)));
   CHECK_FALSE(inbox.add(slice, push_of(slice, 1, 6, 5)));
@@ -219,7 +219,7 @@ TEST_CASE("pieces of a later step take the place of those of one that was given 
   const plan::Slice& slice = plan.slices.front();
   const std::size_t pieces = slice.pieces.size();
   REQUIRE(pieces > 2);
-  Inbox inbox(pieces);
+  Inbox inbox(pieces, false);
   for (std::size_t p = 1; p < pieces; ++p) CHECK(inbox.add(slice, push_of(slice, p, 7, 5)));
   CHECK(inbox.add(slice, push_of(slice, 1, 9, 6)));
   CHECK(inbox.clock() == 9);
@@ -241,7 +241,7 @@ TEST_CASE("where several arenas are exchanged a push is whole with the pieces of
   const plan::Plan plan = plan_of(job::OptimizerType::adam, 3, 2);
   const plan::Slice& slice = plan.slices[1];
   const std::size_t pieces = slice.pieces.size(), arenas = 3;
-  Inbox inbox(arenas * pieces);
+  Inbox inbox(arenas * pieces, false);
   for (std::size_t i = arenas * pieces; i-- > 0;) {
     CHECK_FALSE(inbox.complete());
     CHECK(inbox.add(slice, push_of(slice, i, 4, 2, 0.5 * static_cast<double>(i))));
@@ -261,7 +261,7 @@ TEST_CASE("where several arenas are exchanged a push is whole with the pieces of
 TEST_CASE("the loss of a push is what its pieces say, and a push without rows has none") {
   const plan::Plan plan = plan_of(job::OptimizerType::sgd, 3, 1);
   const plan::Slice& slice = plan.slices.front();
-  Inbox inbox(slice.pieces.size());
+  Inbox inbox(slice.pieces.size(), false);
   for (std::size_t p = 0; p < slice.pieces.size(); ++p) CHECK(inbox.add(slice, push_of(slice, p, 4, 2, 0.1)));
   CHECK(inbox.loss() == 0.1);
   inbox.clear();

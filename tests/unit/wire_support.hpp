@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.hpp"
@@ -47,6 +48,13 @@ inline Message next(Socket& socket, std::uint64_t expected_nonce = nonce) {
   std::optional<Message> message;
   REQUIRE(until({&socket.get()}, [&] { return (message = socket.receive(expected_nonce)).has_value(); }));
   return std::move(*message);
+}
+
+/// ZeroMQ's thread, or another process, lets go of a message some time after it was sent.
+inline bool becomes_idle(const InFlight& in_flight) {
+  const Deadline deadline(long_enough);
+  while (!in_flight.idle() && !deadline.passed()) std::this_thread::yield();
+  return in_flight.idle();
 }
 
 inline std::string thrown(const std::function<void()>& action) {

@@ -28,13 +28,6 @@ Header push_header() {
   return header;
 }
 
-/// ZeroMQ's thread lets go of a message some time after it was sent.
-bool becomes_idle(const InFlight& in_flight) {
-  const Deadline deadline(long_enough);
-  while (!in_flight.idle() && !deadline.passed()) std::this_thread::yield();
-  return in_flight.idle();
-}
-
 /// A server and a worker that know each other.
 struct Two {
   explicit Two(const std::string& endpoint = loopback) {

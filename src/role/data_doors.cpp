@@ -1,0 +1,34 @@
+#include "role/data_doors.hpp"
+
+#include "role/role.hpp"
+
+namespace dtrain::role {
+
+DataDoors::DataDoors(Link& link, const plan::Plan& plan, const Welcome& welcome) {
+  link.slow_data(plan.job.faults.inject);
+  if (welcome.secure) authenticator_ = std::make_unique<wire::Authenticator>(link.context());
+  const wire::Keys keys = wire::binding_keys(link.keys(), wire::Authenticator::listed_keys);
+  for (const std::string& endpoint : welcome.bind) {
+    const bool secure = welcome.secure && endpoint.starts_with("tcp://");
+    sockets_.emplace_back(link.context(), wire::Socket::Pattern::router, "", secure ? &keys : nullptr);
+    share_locally(link, plan, endpoint, sockets_.back());
+    link.suit_data(sockets_.back());
+    endpoints_.push_back(sockets_.back().bind(endpoint));
+  }
+}
+
+void DataDoors::allow(const std::vector<std::string>& keys) {
+  for (const std::string& key : keys)
+    if (authenticator_) authenticator_->allow(key);
+}
+
+void DataDoors::watch(wire::Poller& poller) {
+  for (wire::Socket& socket : sockets_) poller.add(socket);
+  if (authenticator_) poller.add(authenticator_->get());
+}
+
+void DataDoors::serve() {
+  if (authenticator_) authenticator_->serve();
+}
+
+}  // namespace dtrain::role
