@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
-#include "role/peer_role.hpp"
+#include "role/all_reduce_role.hpp"
 #include "role/role.hpp"
 
 namespace dtrain::role {
@@ -17,98 +18,53 @@ Peer::Peer(Link& link, const Welcome& welcome)
       traits_(sync::traits(plan_.job.sync)),
       learner_(plan_, welcome.encoding),
       division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
-      owner_(Owner::of_peer(plan_, plan_.threads, shareable(link))),
       gradient_(link.memory().arena(plan_.layout.total)),
       doors_(link, plan_, welcome),
       others_(static_cast<std::size_t>(plan_.workers)),
-      connections_(link.context(), Seconds(plan_.job.faults.join_within)),
-      ledger_(rank_, static_cast<std::size_t>(plan_.workers)),
-      squares_(static_cast<std::size_t>(plan_.workers)),
-      since_rows_(static_cast<std::size_t>(plan_.workers), 0) {
+      connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
   own_gradient_ = {{{gradient_.data()}, 1}};
   if (const std::string& compute = plan_.job.faults.inject.compute; !compute.empty())
     inject_ = std::get<job::Distribution>(job::parse_distribution(compute));
-  for (std::size_t a = 0; a < static_cast<std::size_t>(plan_.exchanged_arenas()); ++a)
-    for (const plan::Bucket& bucket : plan_.buckets) lanes_.emplace_back(*this, lanes_.size(), bucket, a);
 }
 
-void Peer::start(const Start& start) {
+void Peer::connect(const Start& start, const std::function<bool(int)>& needed) {
   doors_.allow(start.allowed);
   clock_ = start.clocks.at(static_cast<std::size_t>(rank_));
-  const sync::Setup setup = setup_of(plan_, start);
-  policy_ = sync::make_policy(plan_.job.sync, setup);
-  rhythm_ = sync::make_rhythm(plan_.job.sync, setup, rank_);
-  rhythm_->set_active(everyone(plan_.workers));
-  if (plan_.job.output.trace)
-    ledger_ = sync::Ledger(rank_, others_.size(), [this](const sync::Event& event) { trace_.push_back(event); });
-  owner_.current().updates = start.updates;
-  owner_.current().applied_rows = start.applied_rows;
   if (own_ && !start.own_updates.empty())
     own_->current().updates = start.own_updates.at(static_cast<std::size_t>(rank_));
-  ledger_.begin(start.updates);
-  connect(start);
-  await_load(start);
-  for (int rank = 0; rank < plan_.workers; ++rank) ledger_.pull(rank), ledger_.release(policy_->released(rank));
-}
-
-/// To those who get something from us: by the algorithm, or all, where sums of squares are told to everybody.
-void Peer::connect(const Start& start) {
   const std::string identity = "peer-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
-  for (int to = 0; to < plan_.workers; ++to) {
-    const auto moves = collective::moves(plan_.algorithm, rank_, plan_.workers, plan_.buckets.front().borders);
-    const bool needed = std::any_of(moves.begin(), moves.end(), [to](const collective::Move& move) {
-      using What = collective::Move::What;
-      return move.peer == to && (move.what == What::send_sum || move.what == What::send_result);
-    });
-    if (to == rank_ || (!needed && !clips())) continue;
-    others_[static_cast<std::size_t>(to)] =
-        std::make_unique<wire::Socket>(connect_data(link_, plan_, start, to, identity, connections_));
-  }
+  for (int to = 0; to < plan_.workers; ++to)
+    if (to != rank_ && needed(to))
+      others_[static_cast<std::size_t>(to)] =
+          std::make_unique<wire::Socket>(connect_data(link_, plan_, start, to, identity, connections_));
 }
 
-bool Peer::finished() const {
-  return stopped_ || (traits_.folds_some ? owner_.current().applied_rows >= plan_.total_rows
-                                         : clock_ >= static_cast<sync::Clock>(plan_.total_steps));
+void Peer::await_load(std::uint64_t floats) {
+  await([&] { return loaded_ >= floats; }, Phase::waiting);
 }
 
-void Peer::train() {
-  while (!finished()) {
-    drain();
-    turn_ = rhythm_->turn(clock_, policy_->released(rank_).due);
-    const Clock::time_point start = Clock::now();
-    const double idle = wait_seconds_ + communicate_seconds_;
-    own_ ? own_step() : gradient_step();
-    compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ - idle);
-    ++tally_.steps;
-    ++clock_;
-  }
+/// Everybody is sent everything: weights are needed whole, and who owns which moments is not the sender's to know.
+void Peer::take_load(const wire::Message& message, std::size_t door) {
+  const wire::Header& header = message.header;
+  const auto total = static_cast<std::uint64_t>(plan_.layout.total);
+  coordinator_ = {door, message.peer};
+  if ((header.rows > 0 && header.rows != static_cast<std::uint64_t>(rank_) + 1) || header.offset > total ||
+      header.count > total - header.offset)
+    return;
+  Arena* const arena = place_of(header.slice, header.rows > 0);
+  if (arena == nullptr) return;
+  std::memcpy(arena->data() + header.offset, message.data(), message.size());
+  loaded_ += header.count;
+  aside_received_ += message.size();
 }
 
-/// Layer by layer, gradients leave while the others are computed. Who has nothing in this step passes sums on.
-void Peer::gradient_step() {
-  std::vector<std::uint64_t> rows(others_.size());
-  for (int rank = 0; rank < plan_.workers; ++rank)
-    rows[static_cast<std::size_t>(rank)] =
-        static_cast<std::uint64_t>(division_.count(static_cast<Index>(clock_), rank));
-  begin_round(rows, division_.applied_before(static_cast<Index>(clock_) + 1));
-  if (factor_)
-    train_on_rows(gradient_);
-  else
-    link_.record({clock_, 0, 0});
-  begin_rest();
-  await_exchange();
-  end_round();
-}
-
-bool Peer::train_on_rows(Arena& gradient) {
+void Peer::train_on_rows(std::span<const float> weights) {
   wait_until_sent(sending_);
   const std::span<const std::uint32_t> rows = division_.rows(static_cast<Index>(clock_), rank_);
   const std::uint32_t epoch = division_.epoch_of(static_cast<Index>(clock_));
-  const Version& version = own_ ? own_->current() : owner_.current();
-  const auto result = learner_.train(rows, epoch, version.weights.span(), gradient.span(), *this);
-  if (result.completed) note_loss(result.loss_sum, rows.size());
-  return result.completed;
+  const auto result = learner_.train(rows, epoch, weights, gradient_.span(), *this);
+  note_loss(result.loss_sum, rows.size());
 }
 
 void Peer::note_loss(double loss_sum, std::uint64_t rows) {
@@ -122,28 +78,26 @@ void Peer::note_loss(double loss_sum, std::uint64_t rows) {
   link_.beat(clock_, Phase::computing);
 }
 
+/// Clipping needs the norm of the whole gradient; otherwise every layer has been stepped when it was ready.
+void Peer::finish_own_step(Index after) {
+  const std::optional<Index> bad =
+      plan_.job.train.clip_norm > 0 ? own_->step_clipped(own_gradient_, after) : own_->close();
+  if (bad)
+    fail(Kind::diverged,
+         "the gradient of step {} is not finite from weight {} on on worker {}; a lower "
+         "train.optimizer.learning_rate or train.clip_norm may help",
+         clock_ + 1, *bad, rank_);
+}
+
 bool Peer::before_forward(int layer) {
   if (layer == 0) began_ = Clock::now();
   link_.beat(clock_, Phase::computing);
   return true;
 }
 
-bool Peer::after_backward(int layer) {
-  if (inject_ && layer == static_cast<int>(plan_.layout.layers.size()) - 1) pad_step();
-  const Lap lap(communicate_seconds_);
-  if (own_) {
-    if (plan_.job.train.clip_norm == 0) own_->step_layer(own_gradient_, layer);
-  } else {
-    for (Lane& lane : lanes_)
-      if (lane.bucket().piece.first_layer == layer) begin_lane(lane);
-    drain();
-  }
-  link_.beat(clock_, Phase::computing);
-  return true;
-}
-
 /// A straggler made on purpose: the step takes as long as the draw says, and its gradient leaves then.
 void Peer::pad_step() {
+  if (!inject_) return;
   const Seconds wanted(plan_.job.faults.inject.unit * inject_->draw(plan_.job.seed, rank_, clock_));
   for (;;) {
     drain();
@@ -151,6 +105,12 @@ void Peer::pad_step() {
     if (left.count() <= 0) return;
     poll(static_cast<int>(std::min(100.0, left.count() * 1000 + 1)), Phase::computing);
   }
+}
+
+Peer::Wanted Peer::wanted_between(Index before, Index after) const {
+  if (after >= plan_.total_rows) return {};
+  return {.evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after),
+          .save = plan::due(plan_, plan_.job.checkpoint.every, before, after)};
 }
 
 void Peer::obey(const wire::Message& message) {
@@ -163,16 +123,85 @@ void Peer::obey(const wire::Message& message) {
   }
 }
 
-void Peer::flush_trace() {
-  traced_at_ = Clock::now();
-  if (trace_.empty()) return;
-  link_.send(wire::Type::traced, pack(trace_));
-  trace_.clear();
+void Peer::poll(int timeout_ms, Phase phase) {
+  wire::Poller poller;
+  link_.watch(poller);
+  doors_.watch(poller);
+  poller.wait(timeout_ms);
+  link_.beat(clock_, phase);
 }
 
-void Peer::leave() {
-  send_snapshot({.evaluate = true, .save = true, .last = true}, Cut::last_ordinal);
-  flush_trace();
+void Peer::drain() {
+  doors_.serve();
+  connections_.check();
+  while (const auto message = link_.receive()) obey(*message);
+  const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };
+  for (std::size_t d = 0; d < doors_.size(); ++d)
+    while (auto message = doors_[d].receive(link_.self().nonce, tell)) {
+      const wire::Header header = message->header;
+      if (header.type == wire::Type::load && header.sender_role == wire::Role::coordinator) {
+        take_load(*message, d);
+        continue;
+      }
+      if (header.sender_role == wire::Role::worker && header.sender_rank < others_.size() && take(*message)) continue;
+      ++tally_.refused;
+      link_.tell_refusal(fmt::format("type {} from {} {}, clock {}: not what is due here",
+                                     static_cast<int>(header.type), wire::name(header.sender_role), header.sender_rank,
+                                     header.clock));
+    }
+}
+
+/// What was sent may be written again only when whoever reads it has let go.
+void Peer::wait_until_sent(wire::InFlight& sending) {
+  const Lap lap(wait_seconds_);
+  while (!sending.idle()) {
+    drain();
+    if (sending.idle()) return;
+    poll(1, Phase::waiting);
+  }
+}
+
+void Peer::await(const std::function<bool()>& done, Phase phase) {
+  const Lap lap(wait_seconds_);
+  while (!done()) {
+    poll(100, phase);
+    drain();
+  }
+}
+
+/// Its own weights and moments, to the coordinator.
+void Peer::send_own(std::uint64_t ordinal, bool last, sync::Clock clock) {
+  Version& version = own_->current();
+  Cut cut;
+  cut.own = true;
+  cut.ordinal = ordinal;
+  cut.save = true, cut.last = last;
+  cut.clocks = {clock, version.updates};
+  cut.memory = {0, 0};
+  link_.send(wire::Type::cut, pack(cut));
+  for (std::size_t a = 0; a < own_->arenas(); ++a)
+    for (const plan::Slice& slice : plan_.slices)
+      for (const plan::Piece& piece : slice.pieces)
+        send_arena(own_->stored(a), piece, a, ordinal, true, version.in_flight);
+}
+
+void Peer::send_arena(const Arena& arena, const plan::Piece& piece, std::size_t index, std::uint64_t ordinal, bool own,
+                      wire::InFlight& in_flight) {
+  wire::Header header;
+  header.type = wire::Type::snapshot;
+  header.slice = static_cast<std::uint32_t>(index);
+  header.clock = ordinal;
+  header.offset = static_cast<std::uint64_t>(piece.offset);
+  header.count = static_cast<std::uint64_t>(piece.count);
+  header.rows = own ? static_cast<std::uint64_t>(rank_) + 1 : 0;
+  aside_sent_ += 4 * header.count;
+  doors_[coordinator_.door].send_floats(
+      link_.self(), header,
+      arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)), in_flight,
+      coordinator_.peer);
+}
+
+void Peer::await_goodbye() {
   link_.flush(clock_, Phase::leaving);
   while (!dismissed_) {
     poll(100, Phase::leaving);
@@ -202,11 +231,11 @@ void Peer::send_tally() {
 }
 
 void be_peer(Link& link, const Welcome& welcome) {
-  Peer peer(link, welcome);
-  link.send(wire::Type::ready, pack(Ready{peer.endpoints()}));
-  peer.start(await_start(link));
-  peer.train();
-  peer.leave();
+  const std::unique_ptr<Peer> peer = std::make_unique<AllReduce>(link, welcome);
+  link.send(wire::Type::ready, pack(Ready{peer->endpoints()}));
+  peer->start(await_start(link));
+  peer->train();
+  peer->leave();
 }
 
 }  // namespace dtrain::role

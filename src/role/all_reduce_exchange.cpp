@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 #include "optim/optimizer.hpp"
-#include "role/peer_role.hpp"
+#include "role/all_reduce_role.hpp"
 #include "role/role.hpp"
 
 namespace dtrain::role {
@@ -41,14 +41,14 @@ std::span<const float> part(const Arena& arena, const collective::Range& range) 
 
 }  // namespace
 
-Peer::Lane::Lane(Peer& peer, std::size_t index, const plan::Bucket& bucket, std::size_t arena)
+AllReduce::Lane::Lane(AllReduce& peer, std::size_t index, const plan::Bucket& bucket, std::size_t arena)
     : peer_(peer),
       index_(index),
       bucket_(bucket),
       arena_(arena),
       exchange_(peer.plan_.algorithm, peer.rank_, peer.plan_.workers, bucket.borders, *this) {}
 
-wire::Header Peer::Lane::header(wire::Type type, const collective::Range& range, std::uint32_t flags) const {
+wire::Header AllReduce::Lane::header(wire::Type type, const collective::Range& range, std::uint32_t flags) const {
   wire::Header header;
   header.type = type;
   header.clock = peer_.clock_;
@@ -60,7 +60,7 @@ wire::Header Peer::Lane::header(wire::Type type, const collective::Range& range,
   return header;
 }
 
-void Peer::Lane::send_sum(int to, const collective::Range& range, const Share& sum, std::uint32_t flags) {
+void AllReduce::Lane::send_sum(int to, const collective::Range& range, const Share& sum, std::uint32_t flags) {
   wire::Header header = this->header(wire::Type::partial, range, flags);
   header.note = std::bit_cast<std::uint32_t>(sum.factor);
   header.rows = sum.data != nullptr;
@@ -70,116 +70,102 @@ void Peer::Lane::send_sum(int to, const collective::Range& range, const Share& s
                                                            {sum.data, static_cast<std::size_t>(header.count)}, sending);
 }
 
-void Peer::Lane::send_result(int to, const collective::Range& range, std::uint32_t flags) {
-  Version& next = peer_.owner_.next();
+void AllReduce::Lane::send_result(int to, const collective::Range& range, std::uint32_t flags) {
+  Version& next = peer_.owner_->next();
   peer_.others_[static_cast<std::size_t>(to)]->send_floats(peer_.link_.self(), header(wire::Type::result, range, flags),
                                                            part(peer_.published(next, arena_), range), next.in_flight);
 }
 
 /// One pass over memory: fold and update. Clipping first needs the norm of the whole gradient.
-bool Peer::Lane::finish(const collective::Range& range, std::span<const Share> shares) {
+bool AllReduce::Lane::finish(const collective::Range& range, std::span<const Share> shares) {
   if (range.count() == 0) return true;
   if (peer_.clips()) {
-    peer_.owner_.add_squares(range.begin, shares, peer_.own_squares_);
+    peer_.owner_->add_squares(range.begin, shares, peer_.own_squares_);
     held_ = range, held_shares_ = shares;
     ++peer_.held_;
     return false;
   }
-  peer_.owner_.step_piece(range.begin, arena_, shares);
+  peer_.owner_->step_piece(range.begin, arena_, shares);
   peer_.check_finite();
   return true;
 }
 
-void Peer::Lane::finish_held() {
+void AllReduce::Lane::finish_held() {
   if (!held_) return;
-  peer_.owner_.step_piece(held_->begin, arena_, held_shares_);
+  peer_.owner_->step_piece(held_->begin, arena_, held_shares_);
   peer_.check_finite();
   held_.reset();
   exchange_.finished();
 }
 
-void Peer::Lane::take_result(const collective::Range& range, const collective::Parcel& result) {
-  std::copy_n(result.values, range.count(), peer_.published(peer_.owner_.next(), arena_).data() + range.begin);
+void AllReduce::Lane::take_result(const collective::Range& range, const collective::Parcel& result) {
+  std::copy_n(result.values, range.count(), peer_.published(peer_.owner_->next(), arena_).data() + range.begin);
 }
 
 /// What is published: not always what is stored first (block momentum).
-Arena& Peer::published(Version& version, std::size_t arena) const {
+Arena& AllReduce::published(Version& version, std::size_t arena) const {
   return arena == 0 ? version.weights : version.moments[arena - 1];
 }
 
 /// Where our part of the sums lies: a gradient, or weights and the moments that are averaged with them.
-Arena& Peer::contributed(std::size_t arena) {
+Arena& AllReduce::contributed(std::size_t arena) {
   if (!own_) return gradient_;
   return published(own_->current(), arena);
 }
 
 /// All ranks push, in every copy of the policy alike; what it folds and who goes on is known before the first byte.
-void Peer::begin_round(const std::vector<std::uint64_t>& rows, Index rows_after) {
+void AllReduce::fold_pushes(const std::vector<std::uint64_t>& rows) {
   const sync::Clock due = policy_->released(rank_).due;
-  std::vector<sync::Rank> fold;
-  releases_.clear();
+  folded_.clear(), releases_.clear();
   for (int rank = 0; rank < plan_.workers; ++rank) {
     const sync::Push push{rank, due, rows[static_cast<std::size_t>(rank)], 0, 0};
     if (policy_->push(push, actions_) != sync::Verdict::taken) continue;
     ledger_.push(push);
-    if (!actions_.fold.empty()) fold = actions_.fold;
+    if (!actions_.fold.empty()) folded_ = actions_.fold;
     if (!actions_.release.empty()) releases_ = actions_.release;
   }
+}
+
+void AllReduce::begin_round(const std::vector<std::uint64_t>& rows, Index rows_after) {
+  fold_pushes(rows);
   std::uint64_t total = 0;
+  for (const int rank : folded_) total += rows[static_cast<std::size_t>(rank)];
   factor_.reset();
-  for (const int rank : fold) total += rows[static_cast<std::size_t>(rank)];
-  if (std::binary_search(fold.begin(), fold.end(), rank_))
+  if (std::binary_search(folded_.begin(), folded_.end(), rank_))
     factor_ =
         static_cast<float>(static_cast<double>(rows[static_cast<std::size_t>(rank_)]) / static_cast<double>(total));
-  folded_ = std::move(fold);
-  rows_after_ = traits_.folds_some ? owner_.current().applied_rows + static_cast<Index>(total) : rows_after;
-  owner_.open(1, rows_after_);
+  rows_after_ = traits_.folds_some ? owner_->current().applied_rows + static_cast<Index>(total) : rows_after;
+  owner_->open(1, rows_after_);
   flags_ = (stop_wanted_ ? stop_flag : 0u) | (save_wanted_ ? save_flag : 0u);
   save_wanted_ = false;
   own_squares_.clear();
   held_ = 0;
 }
 
-void Peer::begin_lane(Lane& lane) {
+void AllReduce::begin_lane(Lane& lane) {
   if (lane.exchange().begun()) return;
   lane.exchange().begin(contributed(lane.arena()).data(), factor_, flags_);
 }
 
-/// What no backward has begun: all of it, where we have no rows or exchange weights.
-void Peer::begin_rest() {
+/// What no backward has begun: all of it, where we have no rows or exchange weights. Then until all is exchanged.
+void AllReduce::exchange_rest() {
   for (Lane& lane : lanes_) begin_lane(lane);
   drain();
+  await(
+      [this] {
+        if (clips()) settle_squares();
+        return all_done();
+      },
+      Phase::waiting);
 }
 
-void Peer::await_exchange() {
-  const auto all_done = [this] {
-    return std::all_of(lanes_.begin(), lanes_.end(), [](Lane& lane) { return lane.exchange().done(); });
-  };
-  const Lap lap(wait_seconds_);
-  for (;;) {
-    if (clips()) settle_squares();
-    if (all_done()) return;
-    poll(100, Phase::waiting);
-    drain();
-  }
+bool AllReduce::all_done() {
+  return std::all_of(lanes_.begin(), lanes_.end(), [](Lane& lane) { return lane.exchange().done(); });
 }
 
 /// When all of our parts are summed, everybody is told their squares; when all squares are here, all parts are stepped.
-void Peer::settle_squares() {
-  const auto ours = static_cast<std::size_t>(rank_);
-  const bool all_held = held_ == plan_.slices[ours].pieces.size();
-  if (!squares_told_ && all_held) {
-    wire::Header header;
-    header.type = wire::Type::squares;
-    header.clock = clock_;
-    for (auto& other : others_) {
-      if (!other) continue;
-      other->send(link_.self(), header, std::as_bytes(std::span(own_squares_)));
-      aside_sent_ += own_squares_.size() * sizeof(double);
-    }
-    squares_[ours].push_back(own_squares_);
-    squares_told_ = true;
-  }
+void AllReduce::settle_squares() {
+  if (!squares_told_ && held_ == plan_.slices[static_cast<std::size_t>(rank_)].pieces.size()) tell_squares();
   if (!squares_told_ || std::any_of(squares_.begin(), squares_.end(), [](const auto& of) { return of.empty(); }))
     return;
   double total = 0;
@@ -189,12 +175,25 @@ void Peer::settle_squares() {
   }
   squares_told_ = false;
   held_ = 0;
-  owner_.rescale(optim::clip_factor(plan_.job.train.clip_norm, total));
+  owner_->rescale(optim::clip_factor(plan_.job.train.clip_norm, total));
   for (Lane& lane : lanes_) lane.finish_held();
 }
 
-void Peer::check_finite() const {
-  if (const auto bad = owner_.not_finite())
+void AllReduce::tell_squares() {
+  wire::Header header;
+  header.type = wire::Type::squares;
+  header.clock = clock_;
+  for (auto& other : others_) {
+    if (!other) continue;
+    other->send(link_.self(), header, std::as_bytes(std::span(own_squares_)));
+    aside_sent_ += own_squares_.size() * sizeof(double);
+  }
+  squares_[static_cast<std::size_t>(rank_)].push_back(own_squares_);
+  squares_told_ = true;
+}
+
+void AllReduce::check_finite() const {
+  if (const auto bad = owner_->not_finite())
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
          "or train.clip_norm may help",
@@ -202,10 +201,10 @@ void Peer::check_finite() const {
 }
 
 /// Every rank has the new version now, and knows who wants what.
-void Peer::end_round() {
-  const Index before = owner_.current().applied_rows;
-  owner_.close();
-  if (folded_.empty()) --owner_.current().updates;
+void AllReduce::end_round() {
+  const Index before = owner_->current().applied_rows;
+  owner_->close();
+  if (folded_.empty()) --owner_->current().updates;
   ++rounds_done_;
   if (!folded_.empty()) ledger_.apply(folded_, std::vector<sync::Clock>(folded_.size(), clock_));
   for (const sync::Release& release : releases_) ledger_.release(release);
@@ -217,57 +216,24 @@ void Peer::end_round() {
   if (seconds_since(traced_at_) > 0.1 || trace_.size() > 1000) flush_trace();
 }
 
-void Peer::poll(int timeout_ms, Phase phase) {
-  wire::Poller poller;
-  link_.watch(poller);
-  doors_.watch(poller);
-  poller.wait(timeout_ms);
-  link_.beat(clock_, phase);
-}
-
-void Peer::drain() {
-  doors_.serve();
-  connections_.check();
-  while (const auto message = link_.receive()) obey(*message);
-  const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };
-  for (std::size_t d = 0; d < doors_.size(); ++d)
-    while (auto message = doors_[d].receive(link_.self().nonce, tell)) take(std::move(*message), d);
-}
-
-void Peer::take(wire::Message message, std::size_t door) {
+bool AllReduce::take(wire::Message& message) {
   const wire::Header& header = message.header;
-  const bool peer = header.sender_role == wire::Role::worker && header.sender_rank < others_.size();
-  if (header.type == wire::Type::load && header.sender_role == wire::Role::coordinator) {
-    coordinator_ = {door, message.peer};
-    return take_load(message);
-  }
-  if (peer && (header.type == wire::Type::partial || header.type == wire::Type::result) &&
-      header.piece < lanes_.size()) {
-    Lane& lane = lanes_[header.piece];
+  if (header.type == wire::Type::partial || header.type == wire::Type::result) {
+    if (header.piece >= lanes_.size()) return false;
     const auto from = static_cast<int>(header.sender_rank);
-    return lane.exchange().receive(from, parcel_of(std::move(message)));
+    lanes_[header.piece].exchange().receive(from, parcel_of(std::move(message)));
+    return true;
   }
-  if (peer && header.type == wire::Type::squares && header.payload % sizeof(double) == 0) return take_squares(message);
-  ++tally_.refused;
-  link_.tell_refusal(fmt::format("type {} from {} {}: not what is due here", static_cast<int>(header.type),
-                                 wire::name(header.sender_role), header.sender_rank));
+  if (header.type != wire::Type::squares || header.payload % sizeof(double) != 0) return false;
+  take_squares(message);
+  return true;
 }
 
-void Peer::take_squares(const wire::Message& message) {
+void AllReduce::take_squares(const wire::Message& message) {
   std::vector<double>& sums =
       squares_[message.header.sender_rank].emplace_back(message.header.payload / sizeof(double));
   std::memcpy(sums.data(), message.data(), message.size());
   aside_received_ += message.size();
-}
-
-/// The gradient may be written again only when whoever reads it has let go.
-void Peer::wait_until_sent(wire::InFlight& sending) {
-  const Lap lap(wait_seconds_);
-  while (!sending.idle()) {
-    drain();
-    if (sending.idle()) return;
-    poll(1, Phase::waiting);
-  }
 }
 
 }  // namespace dtrain::role

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
-#include "base/error.hpp"
-#include "role/peer_role.hpp"
+#include "role/all_reduce_role.hpp"
 #include "role/role.hpp"
 
 namespace dtrain::role {
 
-void Peer::own_step() {
+void AllReduce::own_step() {
   const auto step = static_cast<Index>(clock_);
   const Index after = division_.applied_before(step + 1);
   own_->current().applied_rows = division_.applied_before(step);
@@ -16,28 +15,21 @@ void Peer::own_step() {
     since_rows_[static_cast<std::size_t>(rank)] += static_cast<std::uint64_t>(division_.count(step, rank));
   if (division_.count(step, rank_) > 0) {
     own_->open(1, after);
-    train_on_rows(gradient_);
-    const std::optional<Index> bad =
-        plan_.job.train.clip_norm > 0 ? own_->step_clipped(own_gradient_, after) : own_->close();
-    if (bad)
-      fail(Kind::diverged,
-           "the gradient of step {} is not finite from weight {} on on worker {}; a lower "
-           "train.optimizer.learning_rate or train.clip_norm may help",
-           clock_ + 1, *bad, rank_);
+    train_on_rows(own_->current().weights.span());
+    finish_own_step(after);
   } else {
     link_.record({clock_, 0, 0});
   }
   if (turn_.exchange == sync::Turn::Exchange::none) return;
   begin_round(since_rows_, after);
-  begin_rest();
-  await_exchange();
+  exchange_rest();
   end_round();
 }
 
 /// The block's result is where the next one begins, for everybody.
-void Peer::adopt_published() {
+void AllReduce::adopt_published() {
   Version& ours = own_->current();
-  Version& common = owner_.current();
+  Version& common = owner_->current();
   for (std::size_t a = 0; a < static_cast<std::size_t>(plan_.exchanged_arenas()); ++a) {
     Arena& to = published(ours, a);
     wait_until_sent(ours.in_flight);
