@@ -30,7 +30,8 @@ _dtrain_choices() {
     sync.momentum) _dtrain_offer -W "keep reset average" ;;
     sync.compensation) _dtrain_offer -W "none staleness delay" ;;
     sync.rate) _dtrain_offer -W "full share" ;;
-    sync.codec) _dtrain_offer -W "none" ;;
+    sync.codec) _dtrain_offer -W "none fp16 bf16 qsgd onebit topk zstd" ;;
+    sync.zstd_of) _dtrain_offer -W "none fp16 bf16 qsgd onebit topk" ;;
     faults.on_worker_loss) _dtrain_offer -W "stop continue" ;;
     output.if_exists) _dtrain_offer -W "new replace fail" ;;
   esac

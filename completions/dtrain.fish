@@ -142,8 +142,29 @@ function __dtrain_assignments
         'sync.rate=' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
         'sync.rate=full' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
         'sync.rate=share' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
-        'sync.codec=' 'How gradients are packed; none sends them as 32-bit floats.' \
-        'sync.codec=none' 'How gradients are packed; none sends them as 32-bit floats.' \
+        'sync.codec=' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=none' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=fp16' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=bf16' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=qsgd' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=onebit' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=topk' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=zstd' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.zstd_of=' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
+        'sync.zstd_of=none' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
+        'sync.zstd_of=fp16' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
+        'sync.zstd_of=bf16' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
+        'sync.zstd_of=qsgd' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
+        'sync.zstd_of=onebit' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
+        'sync.zstd_of=topk' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
+        'sync.feedback=' 'Under fp16, bf16, qsgd and onebit, whether workers add what a codec lost in one step to the gradient of the next; auto does so under onebit.' \
+        'sync.levels=' 'Under qsgd, how many levels there are between nothing and the norm of 512 values.' \
+        'sync.density=' 'Under topk, the share of the values that is sent in a step.' \
+        'sync.first_density=' 'Under topk, that share in the first step; it goes to sync.density geometrically.' \
+        'sync.density_warmup=' 'Under topk, when sync.density is reached.' \
+        'sync.topk_momentum=' 'Under topk, the momentum of the velocity that each worker keeps: what an optimizer with momentum would make of gradients that all are sent.' \
+        'sync.masking=' 'Under topk with sync.topk_momentum, whether the velocity of a value that is sent begins anew.' \
+        'sync.topk_clip=' 'Under topk, the most that the norm of a worker\'s gradient may be, piece by piece, before it is added to what has not been sent; 0 allows any.' \
         'checkpoint.every=' 'Length or time between checkpoints; 0 writes none on the way.' \
         'checkpoint.keep=' 'How many of the newest checkpoints are kept.' \
         'faults.stalled_after=' 'Time without progress after which a role counts as lost.' \
@@ -265,7 +286,16 @@ function __dtrain_keys
         'sync.lambda' 'Strength of sync.compensation: delay.' \
         'sync.adaptive_lambda' 'Whether sync.lambda is divided by the root of each weight\'s mean squared gradient.' \
         'sync.rate' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
-        'sync.codec' 'How gradients are packed; none sends them as 32-bit floats.' \
+        'sync.codec' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.zstd_of' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
+        'sync.feedback' 'Under fp16, bf16, qsgd and onebit, whether workers add what a codec lost in one step to the gradient of the next; auto does so under onebit.' \
+        'sync.levels' 'Under qsgd, how many levels there are between nothing and the norm of 512 values.' \
+        'sync.density' 'Under topk, the share of the values that is sent in a step.' \
+        'sync.first_density' 'Under topk, that share in the first step; it goes to sync.density geometrically.' \
+        'sync.density_warmup' 'Under topk, when sync.density is reached.' \
+        'sync.topk_momentum' 'Under topk, the momentum of the velocity that each worker keeps: what an optimizer with momentum would make of gradients that all are sent.' \
+        'sync.masking' 'Under topk with sync.topk_momentum, whether the velocity of a value that is sent begins anew.' \
+        'sync.topk_clip' 'Under topk, the most that the norm of a worker\'s gradient may be, piece by piece, before it is added to what has not been sent; 0 allows any.' \
         'checkpoint' 'What is kept to resume from.' \
         'checkpoint.every' 'Length or time between checkpoints; 0 writes none on the way.' \
         'checkpoint.keep' 'How many of the newest checkpoints are kept.' \

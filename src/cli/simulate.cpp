@@ -11,9 +11,11 @@
 #include "cli/output.hpp"
 #include "cli/simulate_flags.hpp"
 #include "cli/verbs.hpp"
+#include "job/catalogue.hpp"
 #include "job/read.hpp"
 #include "launch/children.hpp"
 #include "math/gemm.hpp"
+#include "plan/packing.hpp"
 #include "role/run.hpp"
 #include "sim/engine.hpp"
 #include "sim/report.hpp"
@@ -164,6 +166,9 @@ void adopt(const plan::Plan& plan, const Options& options, sim::Setting& setting
   // Under subset a plan has more steps, so that as many rows are applied; timing compares like with like.
   if (options.real) setting.steps = static_cast<sync::Clock>(plan.total_steps);
   setting.single_until = static_cast<sync::Clock>(plan::single_until_steps(plan));
+  const double plain = plan.plain_bytes(), pushed = plain * plan.share_of_pushes();
+  setting.push_share = pushed > 0 ? plan.push_bytes() / pushed : 1;
+  setting.pull_share = plain > 0 ? plan.pull_bytes() / plain : 1;
   setting.slice_bytes.clear();
   for (const plan::Slice& slice : plan.slices)
     setting.slice_bytes.push_back(4.0 * static_cast<double>(slice.end - slice.begin) * plan.exchanged_arenas());
@@ -201,6 +206,9 @@ sim::Result simulate_one(const Options& options, const Subject& subject, sim::Se
   std::optional<plan::Plan> plan;
   std::optional<sim::Training> training;
   if (subject.survey) adopt(plan.emplace(plan_of(subject, setting.sync)), options, setting);
+  if (options.real && plan::packs_gradients(*plan))
+    simulate_usage("--real sends gradients as they are, and sync.codec is {}: leave --real out, or set it to none",
+                   job::codec_name(plan->job.sync.codec));
   if (options.real) training.emplace(*plan, *subject.train);
   std::optional<TraceFile> trace;
   sync::Ledger::Sink sink;

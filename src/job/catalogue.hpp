@@ -35,6 +35,9 @@ std::string policy_name(PolicyName policy);
 std::optional<PolicyName> policy_named(const std::string& name);
 const std::vector<std::string>& policy_names();
 
+/// What a job says to choose this codec: "onebit".
+std::string codec_name(Codec codec);
+
 /// JSON Schema (2020-12) of a job, for editors.
 Json schema();
 

@@ -1,6 +1,7 @@
 /// Rules on the policy and its numbers.
 
 #include <algorithm>
+#include <initializer_list>
 #include <vector>
 
 #include "job/catalogue.hpp"
@@ -110,6 +111,62 @@ void check_compensation(Rules& rules) {
   rules.idle("sync.adaptive_lambda", "only sync.compensation: delay has it");
 }
 
+/// Keys of codecs that are not the job's.
+void check_codec_owners(Rules& rules) {
+  const Codec codec = inner_codec(rules.job.sync);
+  const auto owned = [&](std::initializer_list<Codec> by, const char* names, std::initializer_list<const char*> keys) {
+    if (std::find(by.begin(), by.end(), codec) != by.end()) return;
+    for (const char* key : keys) rules.idle(key, fmt::format("only {} it", names));
+  };
+  owned({Codec::fp16, Codec::bf16, Codec::qsgd, Codec::onebit}, "sync.codec: fp16, bf16, qsgd and onebit have",
+        {"sync.feedback"});
+  owned({Codec::qsgd}, "sync.codec: qsgd has", {"sync.levels"});
+  owned({Codec::topk}, "sync.codec: topk has",
+        {"sync.density", "sync.first_density", "sync.density_warmup", "sync.topk_momentum", "sync.masking",
+         "sync.topk_clip"});
+  if (rules.job.sync.codec != Codec::zstd) rules.idle("sync.zstd_of", "only sync.codec: zstd has it");
+}
+
+void check_topk(Rules& rules) {
+  const Sync& sync = rules.job.sync;
+  if (inner_codec(sync) != Codec::topk || !rules.sound({"sync.topk_momentum"})) return;
+  if (sync.topk_momentum == 0) rules.idle("sync.masking", "sync.topk_momentum is 0, and there is no velocity");
+  if (sync.density_warmup.value == 0) rules.idle("sync.first_density", "sync.density_warmup is 0");
+  if (rules.job.train.optimizer.type != OptimizerType::sgd)
+    rules.warning({"train.optimizer.type", "sync.codec"},
+                  "topk sends most values late, and an optimizer with a memory makes more of them than of values that "
+                  "come at once: set train.optimizer.type to sgd, and sync.topk_momentum for a momentum");
+}
+
+/// What was lost comes back in the next step, and is lost again: with few levels more of it each time.
+void check_levels(Rules& rules) {
+  constexpr std::int64_t least = 23;  // of 512 values, as many whose draws lose less than there is
+  const Sync& sync = rules.job.sync;
+  if (inner_codec(sync) != Codec::qsgd || !sync.feedback.value_or(false) || sync.levels >= least) return;
+  rules.error({"sync.levels", "sync.feedback"},
+              "sync.levels is {}, and with sync.feedback what is lost would grow from step to step: set sync.levels to "
+              "{} or more, or sync.feedback to false",
+              sync.levels, least);
+}
+
+void check_codec(Rules& rules) {
+  const Sync& sync = rules.job.sync;
+  if (!rules.sound({"sync.codec", "sync.zstd_of"})) return;
+  check_codec_owners(rules);
+  if (sync.codec == Codec::none) return;
+  if (exchanges_weights(sync) && rules.sound({"sync.adapt"}))
+    return rules.error({"sync.codec"},
+                       "sync.codec packs gradients, and under {} workers exchange weights: set it to none, or "
+                       "sync.policy to one that sends gradients",
+                       policy_name(sync.policy));
+  if (is_alone(rules))
+    rules.idle("sync.codec", "one process sends nothing");
+  else if (rules.job.topology.kind != TopologyKind::parameter_server)
+    rules.idle("sync.codec", "workers that exchange among themselves send floats as they are");
+  check_topk(rules);
+  check_levels(rules);
+}
+
 }  // namespace
 
 void check_sync(Rules& rules) {
@@ -123,6 +180,7 @@ void check_sync(Rules& rules) {
   check_adaptive(rules);
   check_counts(rules);
   check_compensation(rules);
+  check_codec(rules);
   if (averages(sync) && rules.sound({"train.optimizer.type"}) && !has_moments(rules.job.train.optimizer.type))
     rules.idle("sync.momentum", "sgd has no moments");
 }

@@ -183,6 +183,15 @@ struct Sync {
   bool adaptive_lambda = false;                      ///< compensation: delay, by a running mean of squares
   Rate rate = Rate::full;  ///< asp, ssp: a push applied as it is, or scaled by its share of the batch
   Codec codec = Codec::none;
+  Codec zstd_of = Codec::none;            ///< zstd: whose bytes are packed once more; any but zstd
+  std::optional<bool> feedback;           ///< fp16, bf16, qsgd, onebit; auto: onebit only
+  std::int64_t levels = 127;              ///< qsgd: s
+  double density = 0.01;                  ///< topk: share of the values that is sent, (0, 1]
+  double first_density = 0.25;            ///< topk: that share where the warm-up begins
+  Length density_warmup{1, Unit::epoch};  ///< topk: until the density is reached
+  double topk_momentum = 0;               ///< topk: of the velocity that workers keep
+  bool masking = true;                    ///< topk: the velocity of what is sent is cleared too
+  double topk_clip = 0;                   ///< topk: the most that a piece's norm may be; 0: any
   bool operator==(const Sync&) const = default;
 };
 

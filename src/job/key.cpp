@@ -150,6 +150,22 @@ Key boolean_key(std::string path, Access<bool> field, std::string default_text, 
   return key;
 }
 
+Key auto_boolean_key(std::string path, Access<std::optional<bool>> field, std::string help) {
+  Key key = make_key(Shape::auto_boolean, "boolean or auto", std::move(path), "auto", std::move(help));
+  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
+    const std::string* text = text_of(node, "true, false or auto", complain);
+    if (!text) return;
+    if (*text != "true" && *text != "false" && *text != "auto")
+      return complain(node, fmt::format("must be true, false or auto, got {}", in_quotes(*text)));
+    field(job, layer) = *text == "auto" ? std::nullopt : std::optional(*text == "true");
+  };
+  key.get = [=](Job& job, std::size_t layer) {
+    const std::optional<bool>& value = field(job, layer);
+    return std::string(!value ? "auto" : *value ? "true" : "false");
+  };
+  return key;
+}
+
 Key integer_key(std::string path, Access<std::int64_t> field, Bounds bounds, std::string default_text,
                 std::string help) {
   Key key =

@@ -24,6 +24,7 @@ enum class Shape {
   path,
   choice,
   boolean,
+  auto_boolean,
   integer,
   auto_integer,
   number,
@@ -110,6 +111,7 @@ Key text_key(std::string path, Access<std::string> field, std::string default_te
 Key path_key(std::string path, Access<std::string> field, std::string default_text, std::string help);
 Key text_list_key(std::string path, Access<std::vector<std::string>> field, std::string default_text, std::string help);
 Key boolean_key(std::string path, Access<bool> field, std::string default_text, std::string help);
+Key auto_boolean_key(std::string path, Access<std::optional<bool>> field, std::string help);
 Key integer_key(std::string path, Access<std::int64_t> field, Bounds bounds, std::string default_text,
                 std::string help);
 Key seed_key(std::string path, Access<std::uint64_t> field, std::string default_text, std::string help);

@@ -66,6 +66,48 @@ void add_push_keys(Keys& keys) {
                        "Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch."));
 }
 
+/// How gradients are packed.
+void add_codec_keys(Keys& keys) {
+  const std::vector<std::pair<std::string, Codec>> packed{{"none", Codec::none},     {"fp16", Codec::fp16},
+                                                          {"bf16", Codec::bf16},     {"qsgd", Codec::qsgd},
+                                                          {"onebit", Codec::onebit}, {"topk", Codec::topk}};
+  auto all = packed;
+  all.emplace_back("zstd", Codec::zstd);
+  keys.push_back(choice_key<Codec>(
+      "sync.codec", JOB_FIELD(sync.codec), all, "none",
+      "How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the "
+      "weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: "
+      "signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over "
+      "what sync.zstd_of has packed."));
+  keys.push_back(choice_key<Codec>("sync.zstd_of", JOB_FIELD(sync.zstd_of), packed, "none",
+                                   "Under sync.codec: zstd, the codec whose bytes are packed once more."));
+  keys.push_back(
+      auto_boolean_key("sync.feedback", JOB_FIELD(sync.feedback),
+                       "Under fp16, bf16, qsgd and onebit, whether workers add what a codec lost in one step "
+                       "to the gradient of the next; auto does so under onebit."));
+  keys.push_back(integer_key("sync.levels", JOB_FIELD(sync.levels), between(1, 32767), "127",
+                             "Under qsgd, how many levels there are between nothing and the norm of 512 values."));
+}
+
+void add_topk_keys(Keys& keys) {
+  const Bounds share{.low = 0, .high = 1, .low_open = true};
+  keys.push_back(number_key("sync.density", JOB_FIELD(sync.density), share, "0.01",
+                            "Under topk, the share of the values that is sent in a step."));
+  keys.push_back(number_key("sync.first_density", JOB_FIELD(sync.first_density), share, "0.25",
+                            "Under topk, that share in the first step; it goes to sync.density geometrically."));
+  keys.push_back(length_key("sync.density_warmup", JOB_FIELD(sync.density_warmup), false, "1 epoch",
+                            "Under topk, when sync.density is reached."));
+  keys.push_back(number_key("sync.topk_momentum", JOB_FIELD(sync.topk_momentum), from_to_below(0, 1), "0",
+                            "Under topk, the momentum of the velocity that each worker keeps: what an optimizer with "
+                            "momentum would make of gradients that all are sent."));
+  keys.push_back(boolean_key("sync.masking", JOB_FIELD(sync.masking), "true",
+                             "Under topk with sync.topk_momentum, whether the velocity of a value that is sent begins "
+                             "anew."));
+  keys.push_back(number_key("sync.topk_clip", JOB_FIELD(sync.topk_clip), at_least(0), "0",
+                            "Under topk, the most that the norm of a worker's gradient may be, piece by piece, before "
+                            "it is added to what has not been sent; 0 allows any."));
+}
+
 }  // namespace
 
 void add_sync_keys(Keys& keys) {
@@ -89,8 +131,8 @@ void add_sync_keys(Keys& keys) {
   add_gate_keys(keys);
   add_weight_keys(keys);
   add_push_keys(keys);
-  keys.push_back(choice_key<Codec>("sync.codec", JOB_FIELD(sync.codec), {{"none", Codec::none}}, "none",
-                                   "How gradients are packed; none sends them as 32-bit floats."));
+  add_codec_keys(keys);
+  add_topk_keys(keys);
 }
 
 }  // namespace dtrain::job

@@ -27,4 +27,12 @@ bool applies_each_push(const Sync& sync) {
          (sync.policy == P::adaptive && sync.adapt == Adapts::staleness);
 }
 
+bool exchanges_weights(const Sync& sync) {
+  using P = PolicyName;
+  return sync.policy == P::local || sync.policy == P::easgd || sync.policy == P::bmuf ||
+         (sync.policy == P::adaptive && sync.adapt == Adapts::period);
+}
+
+Codec inner_codec(const Sync& sync) { return sync.codec == Codec::zstd ? sync.zstd_of : sync.codec; }
+
 }  // namespace dtrain::job

@@ -17,4 +17,10 @@ void settle_bounds(Sync& sync);
 /// Whether pushes are applied one by one, each to weights that others have moved meanwhile.
 bool applies_each_push(const Sync& sync);
 
+/// Whether workers step by themselves and send weights; otherwise they send gradients.
+bool exchanges_weights(const Sync& sync);
+
+/// The codec whose values are sent, zstd or not: `sync.zstd_of` under zstd.
+Codec inner_codec(const Sync& sync);
+
 }  // namespace dtrain::job

@@ -57,6 +57,7 @@ Json shape_schema(const Key& key) {
     case Shape::distribution: return {{"type", "string"}};
     case Shape::choice: return {{"enum", key.info.choices}};
     case Shape::boolean: return {{"type", "boolean"}};
+    case Shape::auto_boolean: return any_of({{"const", "auto"}}, {{"type", "boolean"}});
     case Shape::integer: return integer_schema(key.bounds);
     case Shape::auto_integer: return any_of({{"const", "auto"}}, integer_schema(key.bounds));
     case Shape::number: return number_schema(key);

@@ -6,6 +6,7 @@
 #include "model/network.hpp"
 #include "optim/optimizer.hpp"
 #include "optim/schedule.hpp"
+#include "plan/packing.hpp"
 #include "plan/plan.hpp"
 #include "sync/policy.hpp"
 #include "sync/update.hpp"
@@ -28,10 +29,15 @@ bool Plan::averages_moments() const {
 
 int Plan::server_arenas() const {
   const bool holds_moments = !sync::traits(job.sync).weights || averages_moments();
-  return sync::extra_arenas(job.sync) + (holds_moments ? moments() : 0);
+  return sync::extra_arenas(job.sync) + (holds_moments ? moments() : 0) + (packs_changes(*this) ? 1 : 0);
 }
 
-int Plan::worker_arenas() const { return sync::traits(job.sync).weights ? moments() : 0; }
+bool Plan::workers_keep() const { return sync::traits(job.sync).weights || kept_arenas(*this) > 0; }
+
+int Plan::worker_arenas() const {
+  if (sync::traits(job.sync).weights) return moments();
+  return std::max(0, kept_arenas(*this) - 1);
+}
 
 int Plan::exchanged_arenas() const { return 1 + (averages_moments() ? moments() : 0); }
 
@@ -42,6 +48,11 @@ Index Plan::period() const {
 }
 
 double Plan::pull_bytes() const {
+  if (packs_changes(*this)) return packed_bytes(*this, change_options(job));
+  return plain_bytes();
+}
+
+double Plan::plain_bytes() const {
   if (owners() == 1 && servers == 0) return 0;
   // All ranks together move 2 (N-1) n elements.
   const double moved = peers() ? 2.0 * (workers - 1) / workers : 1;
@@ -50,8 +61,13 @@ double Plan::pull_bytes() const {
 }
 
 double Plan::push_bytes() const {
+  const double whole = packs_gradients(*this) ? packed_bytes(*this, codec_options(job)) : plain_bytes();
+  return whole * share_of_pushes();
+}
+
+double Plan::share_of_pushes() const {
   const bool drawn = servers > 0 && job.sync.policy == job::PolicyName::subset;
-  return pull_bytes() * (drawn ? double(*job.sync.size) / workers : 1.0);
+  return drawn ? double(*job.sync.size) / workers : 1.0;
 }
 
 Index Plan::bytes_per_worker_step() const { return std::llround(push_bytes() + pull_bytes()); }
@@ -69,16 +85,20 @@ Memory server_memory(const Plan& plan, int rank) {
   const std::size_t pulled = plan.job.sync.compensation == job::Compensation::delay ? workers : 0;
   const auto arenas = static_cast<std::size_t>(1 + plan.server_arenas()) * versions + pulled;
   const auto pushes = static_cast<std::size_t>(plan.exchanged_arenas()) * workers * (plan.undo_possible() ? 2 : 1);
-  return {bytes * arenas, bytes * pushes};
+  const std::size_t packed = packs_changes(plan) ? bytes * (versions + 1) : 0;  // what was decoded, and at most as much
+  return {bytes * arenas, bytes * pushes + packed};
 }
 
 Memory worker_memory(const Plan& plan) {
   const auto bytes = static_cast<std::size_t>(plan.step_bytes());
   const bool steps = sync::traits(plan.job.sync).weights;
   const int owned = plan.peers() ? 2 * (1 + plan.server_arenas()) : 0;
-  const auto arenas = static_cast<std::size_t>(owned + (steps          ? 1 + 2 * (1 + plan.worker_arenas())
-                                                        : plan.peers() ? 1
-                                                                       : 2));
+  // What a codec keeps back is there twice, as it is and as it was before the step, and once packed.
+  const int kept = packs_gradients(plan) ? 2 * kept_arenas(plan) + 1 : 0;
+  const auto arenas = static_cast<std::size_t>(owned + kept +
+                                               (steps          ? 1 + 2 * (1 + plan.worker_arenas())
+                                                : plan.peers() ? 1
+                                                               : 2));
   const Index rows = plan.worker_rows();
   const model::Network<float> network(plan.job.model, plan.width, rows, 1);
   return {arenas * bytes, network.bytes() + static_cast<std::size_t>(4 * rows * (plan.width + 1))};

@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "data/division.hpp"
 #include "job/catalogue.hpp"
+#include "plan/packing.hpp"
 #include "plan/plan.hpp"
 #include "sync/policy.hpp"
 
@@ -114,7 +115,8 @@ std::string collective_words(const Plan& plan) {
 std::string wire_words(const Plan& plan) {
   if (plan.peers()) return collective_words(plan);
   const double push = plan.push_bytes(), pull = plan.pull_bytes();
-  std::string words = human_bytes(push + pull) + " a worker and step, ";
+  const bool at_most = packs_gradients(plan) && plan.job.sync.codec == job::Codec::zstd;
+  std::string words = (at_most ? "at most " : "") + human_bytes(push + pull) + " a worker and step, ";
   words += push == pull ? "half of it each way" : fmt::format("{} of it to the servers", human_bytes(push));
   if (plan.job.sync.policy == job::PolicyName::ssp && plan.job.sync.eager)
     words += ", and fresh weights whenever the slowest moves on";
@@ -164,6 +166,9 @@ Json to_json(const Plan& plan) {
   out["flops_per_row"] = plan.flops_per_row();
   if (plan.peers()) out["algorithm"] = collective::name(plan.algorithm);
   out["bytes_per_worker_step"] = plan.bytes_per_worker_step();
+  out["codec"] = job::codec_name(plan.job.sync.codec);
+  out["push_bytes_per_step"] = plan.push_bytes();
+  out["pull_bytes_per_step"] = plan.pull_bytes();
   out["roles"] = Json::array();
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = plan.slices[static_cast<std::size_t>(m)];
@@ -205,6 +210,7 @@ std::string render(const Plan& plan) {
   if (plan.owners() > 1 || plan.servers > 0) line("wire", wire_words(plan));
   if (plan.owners() > 1 || plan.servers > 0)
     if (plan.job.faults.inject.slows_links()) line("link", link_words(plan));
+  if (packs_gradients(plan)) line("codec", codec_words(plan));
   out += "\n";
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = plan.slices[static_cast<std::size_t>(m)];

@@ -71,6 +71,10 @@ struct Plan {
   /// Payload that a worker sends, and receives, per step in the mean over a run in which all take part.
   double push_bytes() const;
   double pull_bytes() const;
+  /// The same one way without a codec, where every rank takes part.
+  double plain_bytes() const;
+  /// In how many of its steps a worker pushes.
+  double share_of_pushes() const;
   /// Both, as a whole number; 0 in one process.
   Index bytes_per_worker_step() const;
   /// Rows that the first `steps` steps of the run apply.
@@ -90,9 +94,13 @@ struct Plan {
   /// Whether the moments are averaged with the weights and travel behind them.
   bool averages_moments() const;
   /// What a server holds beside the weights, in this order: where owners step, the optimizer's moments, and otherwise
-  /// the averaged ones if there are such; then sync::extra_arenas().
+  /// the averaged ones if there are such; then sync::extra_arenas(); then, where changes are packed (plan/packing.hpp),
+  /// the weights as they would be if all of every change had been sent.
   int server_arenas() const;
-  /// What a worker's own state has beside its weights: its moments, under policies whose workers step.
+  /// Whether a worker has state of its own, which checkpoints hold: its weights and moments, under policies whose
+  /// workers step; what its codec keeps back, where gradients are packed.
+  bool workers_keep() const;
+  /// How many arenas that is beside the first.
   int worker_arenas() const;
   /// What one exchange carries each way: a gradient or weights, and the moments if they are averaged.
   int exchanged_arenas() const;

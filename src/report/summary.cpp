@@ -81,6 +81,15 @@ void add_weights(const Json& summary, std::vector<Row>& rows) {
   rows.push_back({"weights", text});
 }
 
+/// "onebit, 27.1 times less than as floats"
+void add_codec(const Json& summary, std::vector<Row>& rows) {
+  const std::string name = text_field(summary, "codec.name"), of = text_field(summary, "codec.of");
+  if (name.empty()) return;
+  const auto ratio = metric(summary, "codec.ratio");
+  rows.push_back({"codec", name + (of.empty() ? "" : " over " + of) +
+                               (ratio ? fmt::format(", {:.3g} times fewer bytes than plain floats", *ratio) : "")});
+}
+
 /// "mean 3.01, at most 9; 0: 12 %, 1: 31 %, .."; at most eight shares.
 void add_staleness(const Json& summary, std::vector<Row>& rows) {
   const Json* histogram = lookup(summary, "staleness.histogram");
@@ -124,6 +133,7 @@ std::string results(const Json& summary) {
   if (const auto speed = metric(summary, "samples_per_second"))
     rows.push_back({"speed", count_text(*speed) + " samples/s"});
   add_bytes(summary, rows);
+  add_codec(summary, rows);
   add_staleness(summary, rows);
   add_policy(summary, rows);
   add_weights(summary, rows);

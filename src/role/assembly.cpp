@@ -8,9 +8,7 @@
 namespace dtrain::role {
 
 Assembly::Assembly(const plan::Plan& plan)
-    : plan_(plan),
-      workers_step_(sync::traits(plan.job.sync).weights),
-      lost_(static_cast<std::size_t>(plan.workers), false) {}
+    : plan_(plan), workers_keep_(plan.workers_keep()), lost_(static_cast<std::size_t>(plan.workers), false) {}
 
 Assembly::Entry& Assembly::entry(std::uint64_t ordinal) {
   const auto [at, fresh] = entries_.try_emplace(ordinal);
@@ -19,7 +17,7 @@ Assembly::Entry& Assembly::entry(std::uint64_t ordinal) {
     at->second.pieces.resize(static_cast<std::size_t>(plan_.owners()));
     at->second.least_epoch.resize(static_cast<std::size_t>(plan_.owners()));
     at->second.weights = Arena(plan_.layout.total);
-    if (workers_step_) at->second.own.resize(lost_.size());
+    if (workers_keep_) at->second.own.resize(lost_.size());
   }
   return at->second;
 }
@@ -29,7 +27,7 @@ void Assembly::add(int server, const Cut& cut) { entry(cut.ordinal).cuts.at(stat
 /// A worker adds to no snapshot older than the last that it has added to: one that lacks it will never be whole.
 void Assembly::add_own(int worker, const Cut& cut) {
   const auto r = static_cast<std::size_t>(worker);
-  if (!workers_step_ || cut.clocks.size() != 2 || r >= lost_.size()) return;
+  if (!workers_keep_ || cut.clocks.size() != 2 || r >= lost_.size()) return;
   entry(cut.ordinal).own[r].clock = cut.clocks[0];
   entry(cut.ordinal).own[r].updates = cut.clocks[1];
   entry(cut.ordinal).own[r].since = cut.memory;
@@ -62,7 +60,7 @@ bool Assembly::add(const wire::Message& message) {
 bool Assembly::add_own_piece(const wire::Message& message) {
   const wire::Header& header = message.header;
   const std::uint64_t r = header.rows - 1;
-  if (!workers_step_ || r >= lost_.size() || header.slice > static_cast<std::uint32_t>(plan_.worker_arenas()))
+  if (!workers_keep_ || r >= lost_.size() || header.slice > static_cast<std::uint32_t>(plan_.worker_arenas()))
     return false;
   Own& own = entry(header.clock).own[r];
   if (own.state.weights.size() == 0) own.state.weights = Arena(plan_.layout.total);
@@ -106,10 +104,10 @@ bool Assembly::has_own(const Entry& entry) const {
   return true;
 }
 
-/// What a lost worker begins with when the run is resumed.
+/// What a lost worker begins with when the run is resumed: the model's weights, or nothing kept back.
 store::OwnState Assembly::fresh_own(const Arena& weights) const {
   store::OwnState own{Arena(weights.size()), {}};
-  std::copy(weights.span().begin(), weights.span().end(), own.weights.data());
+  if (sync::traits(plan_.job.sync).weights) std::copy(weights.span().begin(), weights.span().end(), own.weights.data());
   for (int k = 0; k < plan_.worker_arenas(); ++k) own.moments.emplace_back(plan_.layout.total);
   return own;
 }
@@ -130,7 +128,8 @@ Snapshot Assembly::snapshot_of(Entry entry) {
   for (std::size_t r = 0; cut.save && r < entry.own.size(); ++r) {
     Own& own = entry.own[r];
     const bool known = whole(own);
-    if (known) state.clocks[r] = *own.clock;
+    // Where servers step, the rank does again what they have not applied.
+    if (known && sync::traits(plan_.job.sync).weights) state.clocks[r] = *own.clock;
     updates.push_back(known ? own.updates : 0);
     since.push_back(known ? own.since : std::vector<double>{0, 0});
     state.own.push_back(known ? std::move(own.state) : fresh_own(state.weights));

@@ -29,11 +29,11 @@ class Assembly {
   void take_back(int server, std::uint64_t step, std::uint32_t epoch);
 
  private:
-  /// What a worker adds of its own, where workers step by themselves.
+  /// What a worker adds of its own, where workers keep state: its weights and moments, or what its codec keeps back.
   struct Own {
     std::optional<std::uint64_t> clock;
     std::uint64_t updates = 0;
-    std::vector<double> since;  ///< rows since its last exchange, and the sum of their losses
+    std::vector<double> since;  ///< rows since its last exchange, and the sum of their losses; or Packer::rate()
     std::size_t pieces = 0;
     store::OwnState state;
   };
@@ -53,7 +53,7 @@ class Assembly {
   store::OwnState fresh_own(const Arena& weights) const;
   Snapshot snapshot_of(Entry entry);
   const plan::Plan& plan_;
-  bool workers_step_;
+  bool workers_keep_;
   std::vector<bool> lost_;  ///< per worker
   std::map<std::uint64_t, Entry> entries_;
 };

@@ -8,6 +8,7 @@
 #include "job/catalogue.hpp"
 #include "job/read.hpp"
 #include "math/gemm.hpp"
+#include "plan/packing.hpp"
 #include "report/page.hpp"
 #include "report/summary.hpp"
 #include "store/model_file.hpp"
@@ -65,6 +66,22 @@ void put_roles(Json& summary, const std::vector<RoleReport>& roles) {
   put_staleness(summary, staleness);
 }
 
+/// How many times the payload there would have been without the codec: what the plan says of that for the steps that
+/// were done, and what was counted.
+void put_codec(Json& summary, const plan::Plan& plan, const std::vector<RoleReport>& roles) {
+  if (!plan::packs_gradients(plan)) return;
+  summary["codec"]["name"] = job::codec_name(plan.job.sync.codec);
+  if (plan.job.sync.codec == job::Codec::zstd) summary["codec"]["of"] = job::codec_name(plan.job.sync.zstd_of);
+  double plain = 0, counted = 0;
+  for (const RoleReport& report : roles) {
+    if (report.role != "worker") continue;
+    const double exchanges = static_cast<double>(report.tally.steps) * (plan.share_of_pushes() + 1);
+    plain += exchanges * plan.plain_bytes() + static_cast<double>(plan.step_bytes());  // and one pull
+    counted += static_cast<double>(report.tally.payload_sent + report.tally.payload_received);
+  }
+  if (counted > 0) summary["codec"]["ratio"] = plain / counted;
+}
+
 }  // namespace
 
 Course::Course(const RunRequest& request)
@@ -119,7 +136,7 @@ void Course::compare_facts(const store::State& state) {
   const auto workers = static_cast<std::size_t>(plan_.workers);
   const auto arenas = static_cast<std::size_t>(plan_.server_arenas()),
              own = static_cast<std::size_t>(plan_.worker_arenas());
-  const bool alone = sync::traits(plan_.job.sync).weights;
+  const bool alone = plan_.workers_keep();
   if (state.clocks.size() != workers || state.moments.size() != arenas || state.own.size() != (alone ? workers : 0) ||
       (alone && state.own.front().moments.size() != own))
     fail(Kind::checkpoint,
@@ -138,8 +155,8 @@ store::State Course::fresh_state() const {
   state.weights = Arena(plan_.layout.total);
   model::initialise(plan_.job.model, plan_.layout, plan_.job.seed, state.weights.span());
   for (int k = 0; k < plan_.server_arenas(); ++k) state.moments.emplace_back(plan_.layout.total);
-  // Under block momentum the first block starts where the model is.
-  if (plan_.job.sync.policy == job::PolicyName::bmuf)
+  // Under block momentum the first block starts where the model is; and changes are told of from there.
+  if (plan_.job.sync.policy == job::PolicyName::bmuf || plan::packs_changes(plan_))
     std::copy(state.weights.span().begin(), state.weights.span().end(), state.moments.back().data());
   return state;
 }
@@ -248,6 +265,7 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   summary["policy"] = job::policy_name(plan_.job.sync.policy);
   summary["policy_spec"] = sync::spec(plan_.job.sync);
   put_roles(summary, roles);
+  put_codec(summary, plan_, roles);
   summary["workers"] = plan_.workers;
   summary["servers"] = plan_.servers;
   summary["threads"] = plan_.threads;

@@ -10,7 +10,7 @@ bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % align
 
 }  // namespace
 
-bool Inbox::add(const plan::Slice& slice, wire::Message message) {
+bool Inbox::add(const plan::Slice& slice, wire::Message message, Unpacker* unpacker) {
   const wire::Header& header = message.header;
   if (open_ && header.clock > clock_) clear();
   if (open_ && (header.clock != clock_ || header.rows != rows_)) return false;
@@ -25,18 +25,27 @@ bool Inbox::add(const plan::Slice& slice, wire::Message message) {
   if (header.offset != static_cast<std::uint64_t>(piece.offset) ||
       header.count != static_cast<std::uint64_t>(piece.count))
     return false;
+  if (!take_in(message, header.piece % slice.pieces.size(), unpacker)) return false;
   open_ = true, clock_ = header.clock, rows_ = header.rows;
   loss_ = std::bit_cast<double>(header.note);
   ++have_;
-  floats_[header.piece] = static_cast<const float*>(message.data());
-  if (!aligned(message.data()) || (keeps_ && message.reading)) {
-    std::vector<float>& copy = copies_[header.piece];
-    copy.resize(header.count);
-    std::memcpy(copy.data(), message.data(), message.size());
-    floats_[header.piece] = copy.data();
-    message.reading = {};
-  }
   messages_[header.piece] = std::move(message);
+  return true;
+}
+
+/// Copies what cannot be read where it lies, and unpacks what is packed. False if it is not packed as it should be.
+bool Inbox::take_in(wire::Message& message, std::size_t piece, Unpacker* unpacker) {
+  const wire::Header& header = message.header;
+  if (header.codec != (unpacker != nullptr ? unpacker->codec() : 0)) return false;
+  std::vector<float>& copy = copies_[header.piece];
+  const bool in_place = header.codec == 0 && aligned(message.data()) && !(keeps_ && message.reading);
+  floats_[header.piece] = static_cast<const float*>(message.data());
+  if (in_place) return true;
+  copy.resize(header.count);
+  floats_[header.piece] = copy.data();
+  if (header.codec != 0) return unpacker->unpack(piece, message.bytes(), copy);
+  std::memcpy(copy.data(), message.data(), message.size());
+  message.reading = {};
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "plan/plan.hpp"
+#include "role/packer.hpp"
 #include "wire/socket.hpp"
 
 namespace dtrain::role {
@@ -21,7 +22,8 @@ class Inbox {
   /// Takes a piece in. False, and nothing changes, if it is not a piece of this slice, is here already, or belongs to
   /// another step than the pieces before it. A push without rows is whole with its one header. Pieces of an earlier
   /// step than this one, which was given up, make room.
-  bool add(const plan::Slice& slice, wire::Message message);
+  /// `unpacker`: where pushes are packed; a piece that is not packed so is refused too.
+  bool add(const plan::Slice& slice, wire::Message message, Unpacker* unpacker = nullptr);
 
   bool complete() const { return open_ && (rows_ == 0 || have_ == messages_.size()); }
   bool partial() const { return open_ && !complete(); }
@@ -33,9 +35,11 @@ class Inbox {
   void clear();
 
  private:
+  bool take_in(wire::Message& message, std::size_t piece, Unpacker* unpacker);
   std::vector<std::optional<wire::Message>> messages_;
-  std::vector<const float*> floats_;        ///< where each piece's are
-  std::vector<std::vector<float>> copies_;  ///< of short pieces, which may lie unaligned, and of those that are kept
+  std::vector<const float*> floats_;  ///< where each piece's are
+  /// Of packed pieces, of short ones, which may lie unaligned, and of those that are kept.
+  std::vector<std::vector<float>> copies_;
   bool keeps_;
   std::size_t have_ = 0;
   std::uint64_t clock_ = 0, rows_ = 0;

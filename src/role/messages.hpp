@@ -87,13 +87,13 @@ struct Start {
   std::vector<double> memory;                  ///< sync::Policy::memory()
   std::vector<std::int64_t> worklist;          ///< data::Worklist::state(); empty: from the beginning
   std::vector<std::uint64_t> own_updates;      ///< of each worker's own optimizer, where it is sent its own state first
-  std::vector<std::vector<double>> own_since;  ///< the same: rows since its last exchange, and the sum of their losses
+  std::vector<std::vector<double>> own_since;  ///< the same: `memory` of its cut
 };
 std::string pack(const Start& start);
 Start unpack_start(std::string_view payload);
 
 /// Payload of `cut`: what a snapshot is of, beside the numbers. Of a worker's own state: ordinal, its clock and updates
-/// as `clocks`, and as `memory` rows since its last exchange and the sum of their losses.
+/// as `clocks`, and as `memory` rows since its last exchange and the sum of their losses, or what a Packer has as rate.
 struct Cut {
   static constexpr std::uint64_t last_ordinal = ~std::uint64_t{0} >> 1;
   std::uint64_t ordinal = 0;  ///< names the snapshot, alike on every role; of the last: last_ordinal

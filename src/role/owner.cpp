@@ -6,6 +6,7 @@
 
 #include "job/resolve.hpp"
 #include "math/teams.hpp"
+#include "plan/packing.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::role {
@@ -46,7 +47,11 @@ auto part(Span whole, Index begin, Index count) {
 
 Owner::Owner(const plan::Plan& plan, int slice, int threads, MakeArena make)
     : Owner(plan, plan.slices[static_cast<std::size_t>(slice)], sync::update_of(plan.job.sync), plan.server_arenas(),
-            threads, std::move(make)) {}
+            threads, std::move(make)) {
+  if (!plan::packs_changes(plan)) return;
+  publisher_ = std::make_unique<Publisher>(plan, slice_, slice, threads);
+  stepped_ = moments_ - 1;
+}
 
 Owner Owner::of_worker(const plan::Plan& plan, int threads, MakeArena make) {
   plan::Slice whole{0, plan.layout.total, {{0, plan.layout.total, 0, 0}}};
@@ -88,10 +93,10 @@ Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int
 }
 
 Arena& Owner::stored(Version& version, std::size_t arena) const {
-  // Of block momentum the model and what is published change places.
-  const std::size_t apart = std::holds_alternative<sync::Block>(update_) ? version.moments.size() : 0;
-  if (arena == 0) return apart > 0 ? version.moments[apart - 1] : version.weights;
-  return apart > 0 && arena == apart ? version.weights : version.moments[arena - 1];
+  // Where the model and what is published are two, they change places.
+  const std::size_t last = apart() ? version.moments.size() : 0;
+  if (arena == 0) return last > 0 ? version.moments[last - 1] : version.weights;
+  return last > 0 && arena == last ? version.weights : version.moments[arena - 1];
 }
 
 void Owner::hold(int rank) {
@@ -190,8 +195,8 @@ void Owner::apply(const sync::OptimizerStep&, const Segment& segment, std::span<
     state[static_cast<std::size_t>(k)] = before(segment, k);
     next[static_cast<std::size_t>(k)] = after(segment, k);
   }
-  optim::apply(plan_.job.train.optimizer, input_, gradient, segment.decays, before(segment), state.data(),
-               after(segment), next.data());
+  optim::apply(plan_.job.train.optimizer, input_, gradient, segment.decays, before(segment, stepped_), state.data(),
+               after(segment, stepped_), next.data());
 }
 
 /// The gradient as it might be where the weights are now (Zheng et al. 2017).
@@ -239,6 +244,7 @@ std::optional<Index> Owner::step(std::span<const Contribution> contributions, fl
                                  const Age& age) {
   if (contributions.empty()) {
     current_->applied_rows = applied_rows_after;
+    current_->changes.clear();
     return std::nullopt;
   }
   open(factor, applied_rows_after, age);
@@ -346,9 +352,17 @@ std::optional<Index> Owner::not_finite() const {
 
 std::optional<Index> Owner::close() {
   if (const auto bad = not_finite()) return bad;
+  if (const auto bad = publish()) return bad;
   previous_ = current_;
   current_ = next_;
   return std::nullopt;
+}
+
+std::optional<Index> Owner::publish() {
+  if (!publisher_) return std::nullopt;
+  const Publisher::Arenas arenas{std::as_const(next_->moments.back()).span(), std::as_const(current_->weights).span(),
+                                 next_->weights.span()};
+  return publisher_->publish(arenas, {next_->updates, 1, plan::warmed(plan_, current_->applied_rows)}, next_->changes);
 }
 
 void Owner::undo() { current_ = previous_; }

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 #include "math/matrix.hpp"
 #include "optim/optimizer.hpp"
 #include "plan/plan.hpp"
+#include "role/publisher.hpp"
 #include "sync/update.hpp"
 #include "wire/socket.hpp"
 
@@ -30,6 +32,9 @@ struct Version {
   std::vector<Arena> moments;  ///< of the optimizer, and what the policy's update keeps (sync::extra_arenas)
   std::uint64_t updates = 0;   ///< updates that led here
   Index applied_rows = 0;      ///< rows that led here; of a gated policy: nominal, alike on every server
+  /// Packed, piece by piece: what leads here from the version before, for readers that have that. Empty: they are sent
+  /// the weights.
+  std::vector<std::vector<std::byte>> changes;
   wire::InFlight in_flight;
 };
 
@@ -63,8 +68,8 @@ class Owner {
   /// The one before the last update: whole until the next one begins.
   Version& previous() { return *previous_; }
 
-  /// Arenas as they are saved and loaded: 0 is the model, and then what is kept beside it. Of block momentum the model
-  /// is not what is published.
+  /// Arenas as they are saved and loaded: 0 is the model, and then what is kept beside it. Of block momentum, and where
+  /// changes are packed, the model is not what is published.
   std::size_t arenas() const { return 1 + current_->moments.size(); }
   Arena& stored(std::size_t arena) { return stored(*current_, arena); }
   Arena& stored(Version& version, std::size_t arena) const;
@@ -83,7 +88,7 @@ class Owner {
   std::vector<double> squares(std::span<const Contribution> contributions) const;
 
   /// Folds the contributions (in the order given) and takes one optimizer step; `factor` multiplies the gradient first.
-  /// Without contributions (a step that nobody had rows for) the weights stay as they are.
+  /// Without contributions (a step that nobody had rows for) the weights stay as they are, and no change leads to them.
   /// Returns the first weight whose gradient is not finite (nothing is published then), or nullopt.
   std::optional<Index> step(std::span<const Contribution> contributions, float factor, Index applied_rows_after,
                             const Age& age = {});
@@ -120,6 +125,8 @@ class Owner {
   };
   Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make,
         bool by_pieces = false);
+  bool apart() const { return publisher_ != nullptr || std::holds_alternative<sync::Block>(update_); }
+  std::optional<Index> publish();
   void step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last);
   Version& free_version();
   bool in_use(const Version& version) const;
@@ -148,7 +155,9 @@ class Owner {
   int moments_;          ///< arenas beside the weights
   bool keeps_previous_;  ///< a loss may ask for undo()
   bool checks_finite_;
-  bool by_pieces_;  ///< of a peer
+  bool by_pieces_;                        ///< of a peer
+  std::unique_ptr<Publisher> publisher_;  ///< where changes are packed: what the optimizer steps is the last moment
+  int stepped_ = -1;                      ///< that moment; -1: the weights
   std::vector<Segment> segments_;
   std::list<Version> versions_;  ///< stable addresses: sends refer to them
   Version* current_ = nullptr;

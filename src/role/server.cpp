@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "plan/packing.hpp"
 #include "role/role.hpp"
 #include "role/server_role.hpp"
 
@@ -26,7 +27,10 @@ Server::Server(Link& link, const Welcome& welcome)
       inboxes_(static_cast<std::size_t>(plan_.workers),
                Inbox(arenas_ * owner_.slice().pieces.size(), plan_.undo_possible())),
       kept_(inboxes_),
-      members_(static_cast<std::size_t>(plan_.workers)) {}
+      members_(static_cast<std::size_t>(plan_.workers)) {
+  if (plan::packs_gradients(plan_))
+    unpacker_.emplace(plan::codec_options(plan_.job), plan::codec_number(plan_.job), owner_.slice().pieces);
+}
 
 void Server::start(const Start& start, const std::vector<sync::Event>& recording) {
   doors_.allow(start.allowed);
@@ -75,7 +79,7 @@ bool Server::all_gone() const {
   return std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.left || m.lost; });
 }
 
-/// No decision will follow: other servers need not wait for one, and workers that step alone know what to save.
+/// No decision will follow: other servers need not wait for one, and workers with state of their own know what to save.
 void Server::tell_over() {
   wire::Header header;
   header.type = wire::Type::leave;
@@ -83,7 +87,7 @@ void Server::tell_over() {
   if (decided_ && council_.decides())
     for (wire::Socket& other : others_) other.send(link_.self(), header, std::string_view());
   for (const Member& member : members_)
-    if (traits_.weights && member.pulled && !member.lost)
+    if (plan_.workers_keep() && member.pulled && !member.lost)
       doors_[member.route.door].send(link_.self(), header, std::string_view(), member.route.peer);
 }
 

@@ -88,6 +88,7 @@ void Server::settle_step(const Membership& membership, bool undo) {
 /// The last step counts as not taken; it may have been one that nobody had rows for.
 void Server::take_back() {
   if (last_.updated) owner_.undo();
+  forked_ = true;
   owner_.current().applied_rows = last_.rows_before;
   ledger_.undo(last_.updated);
   --updates_done_, --flight_.clock, --flight_.due;
@@ -101,7 +102,7 @@ void Server::release_newly_needed(const Membership& membership) {
     if (flight_.clock > membership.step && !takes_part(rank, flight_.clock)) idle.push_back(rank);
   division_.set_active(membership.active);
   std::erase_if(idle, [this](int rank) { return !takes_part(rank, flight_.clock); });
-  send_release(idle, owner_.current());
+  send_release(idle, owner_.current(), Form::weights);
 }
 
 /// Pushes that became whole while nothing was applied.

@@ -17,7 +17,7 @@ void Server::take_push(wire::Message message) {
     return;
   }
   if (header.clock != members_[rank].gate.due || inboxes_[rank].complete() ||
-      !inboxes_[rank].add(owner_.slice(), std::move(message)))
+      !inboxes_[rank].add(owner_.slice(), std::move(message), unpacker_ ? &*unpacker_ : nullptr))
     return refuse(header);
   if (inboxes_[rank].complete() && !frozen_) arrived(static_cast<int>(rank));
 }
@@ -118,7 +118,7 @@ bool Server::proceed_one(const sync::Event& due) {
 
 void Server::answer_pull(int rank) {
   ledger_.pull(rank);
-  send_release({rank}, owner_.current());
+  send_release({rank}, owner_.current(), Form::weights);
 }
 
 sync::Verdict Server::offer(const sync::Push& push) {

@@ -108,9 +108,11 @@ class Server {
   void tell_decision(const Member& member, const Decision& decision);
   void release(const std::vector<sync::Release>& releases, Version& version);
   void let_go(const std::vector<sync::Release>& releases, Version& version);
-  void send_release(const std::vector<int>& ranks, Version& version);
-  void send_weights(const std::vector<int>& readers, Version& version);
-  void send_piece(int rank, std::size_t arena, std::size_t piece, Version& version);
+  /// What readers are sent: weights, or what leads to them from those that they have.
+  enum class Form { weights, change };
+  void send_release(const std::vector<int>& ranks, Version& version, Form form);
+  void send_weights(const std::vector<int>& readers, Version& version, Form form);
+  void send_piece(int rank, std::size_t arena, std::size_t piece, Version& version, Form form);
   void send_header(int rank);
   wire::Header weights_header(const Member& member) const;
   bool takes_part(int rank, sync::Clock clock);
@@ -143,8 +145,9 @@ class Server {
   sync::Traits traits_;
   bool decided_;  ///< by server 0 for all
   Owner owner_;
-  std::size_t arenas_;               ///< that are exchanged
-  std::deque<wire::Socket> others_;  ///< servers
+  std::size_t arenas_;                ///< that are exchanged
+  std::optional<Unpacker> unpacker_;  ///< of pushes that are packed
+  std::deque<wire::Socket> others_;   ///< servers
   Squares squares_;
   Council council_;
   Connections connections_;  ///< to the other servers
@@ -181,7 +184,8 @@ class Server {
     bool updated = false;
     Index rows_before = 0;
   };
-  Last last_;  ///< step, in case it is taken back
+  Last last_;            ///< step, in case it is taken back
+  bool forked_ = false;  ///< one was, and what readers hold may be what it led to
   Tally tally_;
 };
 

@@ -23,7 +23,7 @@ void Server::take_load(wire::Message message, std::size_t door) {
 /// Kept until the worker pulls, and so tells us where it is.
 void Server::take_own_load(wire::Message message) {
   const std::uint64_t rank = message.header.rows - 1;
-  if (rank >= members_.size() || !traits_.weights) return refuse(message.header);
+  if (rank >= members_.size() || !plan_.workers_keep()) return refuse(message.header);
   members_[rank].own_state.push_back(std::move(message));
   if (members_[rank].pulled) hand_own_state(static_cast<int>(rank));
 }
@@ -40,7 +40,7 @@ void Server::take_snapshot(wire::Message message) {
   const wire::Header& header = message.header;
   const bool worker = header.sender_role == wire::Role::worker && header.sender_rank < members_.size() &&
                       header.rows == std::uint64_t{header.sender_rank} + 1;
-  if (!worker || !traits_.weights || coordinator_.peer.empty()) return refuse(header);
+  if (!worker || !plan_.workers_keep() || coordinator_.peer.empty()) return refuse(header);
   doors_[coordinator_.door].forward(link_.self(), std::move(message), coordinator_.peer);
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "plan/packing.hpp"
 #include "role/role.hpp"
 #include "role/server_role.hpp"
 
@@ -111,6 +112,7 @@ void Server::apply(Update& update, float factor, Index after) {
          "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
          "or train.clip_norm may help",
          update.clock + 1, *bad);
+  if (std::exchange(forked_, false)) owner_.current().changes.clear();
   if (update.ranks.empty()) return;
   std::vector<sync::Clock> clocks;
   for (const int rank : update.ranks) clocks.push_back(inboxes_[static_cast<std::size_t>(rank)].clock());
@@ -143,14 +145,14 @@ void Server::finish(Update& update, float factor) {
   const bool elastic = plan_.job.sync.policy == job::PolicyName::easgd && !update.ranks.empty();
   release(update.release, elastic ? owner_.previous() : owner_.current());
   std::erase_if(update.refresh, [this](int rank) { return !members_[static_cast<std::size_t>(rank)].pulled; });
-  send_weights(update.refresh, owner_.current());
+  send_weights(update.refresh, owner_.current(), Form::weights);
   if (wanted.evaluate || wanted.save) send_snapshot(wanted, ordinal);
 }
 
-/// With its next release every worker that steps by itself is told to add its own state to the snapshot.
+/// With its next release every worker that keeps state of its own is told to add it to the snapshot.
 void Server::ask_own_states(std::uint64_t ordinal) {
   for (Member& member : members_)
-    if (traits_.weights) member.note = ordinal + 1;
+    if (plan_.workers_keep()) member.note = ordinal + 1;
 }
 
 /// What was folded is kept for one step where a loss may ask for it again, and given back to ZeroMQ otherwise.
@@ -181,8 +183,10 @@ void Server::tell_decision(const Member& member, const Decision& decision) {
 }
 
 /// Whether a rank needs the weights of a step: it has rows in it, or it is the run's end. Where nobody waits for
-/// others, a worker may hear of new shares before or after us, and gets them always.
+/// others, a worker may hear of new shares before or after us, and gets them always; and where changes travel, nobody
+/// can miss one.
 bool Server::takes_part(int rank, sync::Clock clock) {
+  if (plan::packs_changes(plan_)) return true;
   if (!traits_.gated || traits_.weights || traits_.abandons) return true;
   if (clock >= static_cast<sync::Clock>(plan_.total_steps) || traits_.folds_some) return true;
   return division_.count(static_cast<Index>(clock), rank) > 0;
@@ -204,11 +208,11 @@ void Server::let_go(const std::vector<sync::Release>& releases, Version& version
     ledger_.release(released);
     if (member.pulled) ranks.push_back(released.rank);
   }
-  send_release(ranks, version);
+  send_release(ranks, version, version.changes.empty() ? Form::weights : Form::change);
 }
 
 /// Tells ranks what they have been released into, with the weights where they need them.
-void Server::send_release(const std::vector<int>& ranks, Version& version) {
+void Server::send_release(const std::vector<int>& ranks, Version& version, Form form) {
   const Lap lap(communicate_seconds_);
   std::vector<int> readers;
   for (const int rank : ranks) {
@@ -218,14 +222,14 @@ void Server::send_release(const std::vector<int>& ranks, Version& version) {
     else
       send_header(rank);
   }
-  send_weights(readers, version);
+  send_weights(readers, version, form);
 }
 
 /// Piece by piece to all, so that everybody can begin with the first layer.
-void Server::send_weights(const std::vector<int>& readers, Version& version) {
+void Server::send_weights(const std::vector<int>& readers, Version& version, Form form) {
   for (std::size_t a = 0; a < arenas_; ++a)
     for (std::size_t p = 0; p < owner_.slice().pieces.size(); ++p)
-      for (const int rank : readers) send_piece(rank, a, p, version);
+      for (const int rank : readers) send_piece(rank, a, p, version, form);
   for (const int rank : readers) members_[static_cast<std::size_t>(rank)].note = 0;
 }
 
@@ -240,11 +244,12 @@ wire::Header Server::weights_header(const Member& member) const {
 }
 
 void Server::send_header(int rank) {
-  const Member& member = members_[static_cast<std::size_t>(rank)];
+  Member& member = members_[static_cast<std::size_t>(rank)];
   doors_[member.route.door].send(link_.self(), weights_header(member), std::string_view(), member.route.peer);
+  member.note = 0;
 }
 
-void Server::send_piece(int rank, std::size_t arena, std::size_t piece, Version& version) {
+void Server::send_piece(int rank, std::size_t arena, std::size_t piece, Version& version, Form form) {
   const Member& member = members_[static_cast<std::size_t>(rank)];
   const plan::Slice& slice = owner_.slice();
   const plan::Piece& at = slice.pieces[piece];
@@ -253,6 +258,11 @@ void Server::send_piece(int rank, std::size_t arena, std::size_t piece, Version&
   header.pieces = static_cast<std::uint32_t>(arenas_ * slice.pieces.size());
   header.offset = static_cast<std::uint64_t>(at.offset);
   header.count = static_cast<std::uint64_t>(at.count);
+  if (form == Form::change) {
+    header.codec = plan::codec_number(plan_.job);
+    doors_[member.route.door].send(link_.self(), header, version.changes[piece], member.route.peer);
+    return;
+  }
   const Arena& values = arena == 0 ? version.weights : version.moments[arena - 1];
   doors_[member.route.door].send_floats(
       link_.self(), header,

@@ -27,6 +27,7 @@ Worker::Worker(Link& link, const Welcome& welcome)
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
   own_gradient_ = {{{gradient_.data()}, 1}};
   link_.slow_data(plan_.job.faults.inject);
+  make_packers();
   if (const std::string& compute = plan_.job.faults.inject.compute; !compute.empty())
     inject_ = std::get<job::Distribution>(job::parse_distribution(compute));
 }
@@ -37,9 +38,10 @@ void Worker::connect(const Start& start) {
   active_ = everyone(plan_.workers);
   rhythm_->set_active(active_);
   applied_rows_ = start.applied_rows;
-  own_state_ = !start.own_updates.empty();
+  own_state_ = own_ && !start.own_updates.empty();
   if (own_state_) own_->current().updates = start.own_updates.at(static_cast<std::size_t>(rank_));
   if (own_state_) since_exchange_ = Since::of(start.own_since.at(static_cast<std::size_t>(rank_)));
+  if (packer_ && !start.own_since.empty()) packer_->set_rate(start.own_since.at(static_cast<std::size_t>(rank_)).at(0));
   if (traits_.abandons) {
     worklist_.emplace(plan_.job, plan_.facts.train_rows);
     if (!start.worklist.empty()) worklist_->restore(start.worklist);
@@ -48,8 +50,9 @@ void Worker::connect(const Start& start) {
   const auto arenas = static_cast<std::size_t>(plan_.exchanged_arenas());
   for (std::size_t m = 0; m < start.endpoints.size(); ++m) {
     servers_.push_back(
-        {connect_data(link_, plan_, start, static_cast<int>(m), identity, connections_), {}, 0, 0, false});
+        {connect_data(link_, plan_, start, static_cast<int>(m), identity, connections_), {}, {}, 0, 0, 0, false});
     servers_.back().arrived.assign(arenas * plan_.slices[m].pieces.size(), 0);
+    servers_.back().epochs.assign(servers_.back().arrived.size(), 0);
   }
   tell_servers(wire::Type::pull);
 }
@@ -127,6 +130,9 @@ void Worker::settle_rounds() {
       link_.record(*tried_), tally_.rows += tried_->rows;
     else
       link_.record({decision.clock, 0, 0});
+    if (packer_ && !counted) packer_->take_back(decision.clock);
+    for (const int rank : decision.fold)
+      if (const auto portion = worklist_->of(rank)) applied_rows_ += division_.count(portion->step, portion->part);
     worklist_->settle(decision.fold);
     clock_ = since_ = decision.clock + 1;
     tried_.reset();
@@ -151,8 +157,10 @@ void Worker::take_membership(const Membership& told) {
   for (const int m : told.undone) {
     Inflow& inflow = servers_.at(static_cast<std::size_t>(m));
     inflow.least_epoch = told.epoch;
-    std::replace(inflow.arrived.begin(), inflow.arrived.end(), told.step + 2, std::uint64_t{0});
-    if (inflow.released == told.step + 2) inflow.released = 0;
+    // What has come of the new membership before we were told of it stays.
+    for (std::size_t p = 0; p < inflow.arrived.size(); ++p)
+      if (inflow.arrived[p] == told.step + 2 && inflow.epochs[p] < told.epoch) inflow.arrived[p] = 0;
+    if (inflow.released == told.step + 2 && inflow.released_epoch < told.epoch) inflow.released = 0;
   }
   if (told.step + 1 == clock_) restart_ = true;
 }
@@ -175,6 +183,7 @@ void Worker::adopt(const Membership& told) {
 void Worker::leave() {
   tell_servers(wire::Type::leave);
   if (own_) leave_own();
+  if (packer_) leave_packed();
   for (const Inflow& inflow : servers_) {
     tally_.payload_sent += inflow.socket.counters().payload_sent;
     tally_.wire_sent += inflow.socket.counters().wire_sent;

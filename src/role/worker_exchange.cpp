@@ -93,6 +93,7 @@ void Worker::take(std::size_t server, const wire::Message& message) {
       if (auto decision = unpack_decision(message.text())) rounds_.push_back({header.epoch, std::move(*decision)});
       return;
     case wire::Type::load: {
+      if (packer_) return load_kept(message);
       const std::size_t arena = header.slice;
       if (!own_ || arena >= own_->arenas() ||
           header.offset + header.count > static_cast<std::uint64_t>(plan_.layout.total))
@@ -121,6 +122,7 @@ void Worker::take_weights(std::size_t server, const wire::Message& message) {
   if (server == 0 && header.note > 0) note_ = header.note;
   if (header.count == 0) {  // a release into a step without rows of ours
     inflow.released = header.clock + 1;
+    inflow.released_epoch = header.epoch;
     return;
   }
   const std::vector<plan::Piece>& pieces = plan_.slices[server].pieces;
@@ -132,10 +134,13 @@ void Worker::take_weights(std::size_t server, const wire::Message& message) {
   // Fresh weights for a step that has begun with others.
   if (computing_ && header.clock == clock_ && inflow.arrived[header.piece] == clock_ + 1) return;
   const bool own_instead = own_state_ && header.clock == first_clock_;
-  if (!own_instead)
+  if (header.codec != 0)
+    take_change(server, message, piece);
+  else if (!own_instead)
     std::memcpy(arena_for(header.clock, header.piece / pieces.size()).data() + piece.offset, message.data(),
                 message.size());
   inflow.arrived[header.piece] = header.clock + 1;
+  inflow.epochs[header.piece] = header.epoch;
 }
 
 /// The gradient, or weights, may be written again only when ZeroMQ has let go of them.
@@ -149,6 +154,7 @@ void Worker::wait_until_sent(wire::InFlight& sending) {
 }
 
 void Worker::push_gradient(int layer) {
+  if (packer_ && layer == static_cast<int>(plan_.layout.layers.size()) - 1) begin_packing();
   for (std::size_t m = 0; m < servers_.size(); ++m) {
     const std::vector<plan::Piece>& pieces = plan_.slices[m].pieces;
     for (std::size_t p = 0; p < pieces.size(); ++p)
@@ -171,9 +177,9 @@ void Worker::send_push(std::size_t server, std::size_t arena, std::size_t piece,
   header.rows = own_ ? since_exchange_.rows : batch_rows_.size();
   if (own_ && since_exchange_.rows > 0)
     header.note = std::bit_cast<std::uint64_t>(since_exchange_.loss / static_cast<double>(since_exchange_.rows));
-  servers_[server].socket.send_floats(
-      link_.self(), header,
-      values.span().subspan(static_cast<std::size_t>(at.offset), static_cast<std::size_t>(at.count)), sending);
+  const auto numbers = values.span().subspan(static_cast<std::size_t>(at.offset), static_cast<std::size_t>(at.count));
+  if (packer_) return send_packed(server, header, numbers);
+  servers_[server].socket.send_floats(link_.self(), header, numbers, sending);
 }
 
 /// A message without payload, about this clock: a push without rows, a mark, a leave.

@@ -1,7 +1,7 @@
 #pragma once
-/// The worker: computes gradients on its rows. In four files: worker.cpp (its life, step after step), worker_step.cpp
+/// The worker: computes gradients on its rows. In five files: worker.cpp (its life, step after step), worker_step.cpp
 /// (one step), worker_exchange.cpp (what comes from servers and goes to them), worker_own.cpp (where workers step by
-/// themselves).
+/// themselves), worker_packed.cpp (where gradients are packed).
 ///
 /// One thread. Included by these files only.
 
@@ -18,6 +18,7 @@
 #include "role/council.hpp"
 #include "role/link.hpp"
 #include "role/owner.hpp"
+#include "role/packer.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::role {
@@ -37,10 +38,12 @@ class Worker final : public model::LayerEvents {
   /// What comes from one server.
   struct Inflow {
     wire::Socket socket;
-    std::vector<sync::Clock> arrived;  ///< per piece: the clock it is for, plus 1; 0: none yet
-    sync::Clock released = 0;          ///< the same of the newest release without weights: a step without rows of ours
-    std::uint32_t least_epoch = 0;     ///< older pieces were taken back
-    bool over = false;                 ///< no decision will follow
+    std::vector<sync::Clock> arrived;     ///< per piece: the clock it is for, plus 1; 0: none yet
+    std::vector<std::uint32_t> epochs{};  ///< per piece: of membership, when it was sent
+    sync::Clock released = 0;  ///< as `arrived`, of the newest release without weights: a step without rows of ours
+    std::uint32_t released_epoch = 0;
+    std::uint32_t least_epoch = 0;  ///< older pieces were taken back
+    bool over = false;              ///< no decision will follow
   };
   /// What was learned since the last exchange.
   struct Since {
@@ -95,6 +98,16 @@ class Worker final : public model::LayerEvents {
   void send_push(std::size_t server, std::size_t arena, std::size_t piece, const Arena& values,
                  wire::InFlight& sending);
 
+  // worker_packed.cpp
+  void make_packers();
+  void begin_packing();
+  void send_packed(std::size_t server, wire::Header header, std::span<const float> values);
+  void take_change(std::size_t server, const wire::Message& message, const plan::Piece& piece);
+  void load_kept(const wire::Message& message);
+  void save_kept_if_asked();
+  void save_kept(std::uint64_t ordinal);
+  void leave_packed();
+
   // worker_own.cpp
   void step_alone();
   void finish_own_step(Index after);
@@ -115,13 +128,15 @@ class Worker final : public model::LayerEvents {
   std::unique_ptr<sync::Rhythm> rhythm_;
   std::unique_ptr<data::Rows> rows_;
   data::Division division_;
-  std::vector<int> active_;  ///< ranks that take part
-  Index applied_rows_ = 0;   ///< under subset, where a step applies the rows of some: by the steps before this one
+  std::vector<int> active_;                 ///< ranks that take part
+  Index applied_rows_ = 0;                  ///< where a step applies the rows of some: by the steps before this one
   std::optional<data::Worklist> worklist_;  ///< under quorum
   model::Network<float> network_;
-  std::unique_ptr<Owner> own_;  ///< of its own weights, where workers step by themselves
-  Arena weights_;               ///< otherwise: the servers'
-  Arena centre_;                ///< under easgd: what its weights are pulled at
+  std::unique_ptr<Owner> own_;       ///< of its own weights, where workers step by themselves
+  Arena weights_;                    ///< otherwise: the servers'
+  Arena centre_;                     ///< under easgd: what its weights are pulled at
+  std::optional<Packer> packer_;     ///< of gradients
+  std::vector<Unpacker> unpackers_;  ///< per server, of changes of the weights
   Arena gradient_, features_;
   std::vector<float> targets_;
   std::vector<Contribution> own_gradient_;

@@ -77,6 +77,7 @@ void Worker::note_loss(double loss_sum) {
 Worker::Outcome Worker::idle_step() {
   if (!await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1))
     return overtaken() ? Outcome::overtaken : Outcome::again;
+  save_kept_if_asked();
   since_exchange_.rows = 0;
   tell_servers(wire::Type::push);
   if (!worklist_) link_.record({clock_, 0, 0});
@@ -91,6 +92,7 @@ Worker::Outcome Worker::sit_out() {
     drain();
     if (interrupted()) return Outcome::again;
   }
+  save_kept_if_asked();
   link_.record({clock_, 0, 0});
   return Outcome::done;
 }

@@ -193,7 +193,7 @@ void Engine::push(Rank rank) {
     message.rank = rank;
     message.life = self.life;
     message.clock = self.clock;
-    const double bytes = has_rows ? setting_.slice_bytes[static_cast<std::size_t>(m)] : 0;
+    const double bytes = has_rows ? setting_.slice_bytes[static_cast<std::size_t>(m)] * setting_.push_share : 0;
     transport_.send(rank, node_of_server(m), bytes, message);
     outcome_.bytes_pushed += bytes;
     ++outcome_.messages;

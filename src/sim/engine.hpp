@@ -109,7 +109,7 @@ class Engine {
             const std::vector<Rank>& refresh);
   void update(int m, const std::vector<Rank>& fold, Clock clock);
   void release(int m, const sync::Release& release, bool folded);
-  void send_weights(int m, Rank rank, Message::Kind kind, bool folded);
+  void send_weights(int m, Rank rank, Message::Kind kind, bool folded, double bytes);
   Order& tell(int m);
   void note_taken(int m, Rank rank);
   void tell_others();

@@ -15,7 +15,8 @@ void Engine::take_pull(const Message& message) {
   at.owed = false;
   const double bytes = setting_.slice_bytes[static_cast<std::size_t>(message.server)];
   outcome_.bytes_first += bytes;
-  release(message.server, at.newest, false);
+  server(message.server).ledger.release(at.newest);
+  send_weights(message.server, message.rank, Message::Kind::weights, false, bytes);
 }
 
 void Engine::take_push(const Message& message) {
@@ -82,7 +83,8 @@ void Engine::obey(int m, const std::vector<Rank>& fold, const std::vector<sync::
     else
       at.owed = true;
   }
-  for (const Rank rank : refresh) send_weights(m, rank, Message::Kind::refresh, false);
+  const double bytes = setting_.slice_bytes[static_cast<std::size_t>(m)];
+  for (const Rank rank : refresh) send_weights(m, rank, Message::Kind::refresh, false, bytes);
 }
 
 void Engine::update(int m, const std::vector<Rank>& fold, Clock clock) {
@@ -97,10 +99,11 @@ void Engine::update(int m, const std::vector<Rank>& fold, Clock clock) {
 
 void Engine::release(int m, const sync::Release& release, bool folded) {
   server(m).ledger.release(release);
-  send_weights(m, release.rank, Message::Kind::weights, folded);
+  const double bytes = setting_.pull_share * setting_.slice_bytes[static_cast<std::size_t>(m)];
+  send_weights(m, release.rank, Message::Kind::weights, folded, bytes);
 }
 
-void Engine::send_weights(int m, Rank rank, Message::Kind kind, bool folded) {
+void Engine::send_weights(int m, Rank rank, Message::Kind kind, bool folded, double bytes) {
   const Seat& at = seat(m, rank);
   Message message;
   message.kind = kind;
@@ -110,7 +113,6 @@ void Engine::send_weights(int m, Rank rank, Message::Kind kind, bool folded) {
   message.epoch = server(m).epoch;
   message.clock = at.newest.clock;
   message.due = at.newest.due;
-  const double bytes = setting_.slice_bytes[static_cast<std::size_t>(m)];
   if (freight_ && kind == Message::Kind::weights) freight_->send(m, rank, folded);
   transport_.send(node_of_server(m), rank, bytes, message);
   outcome_.bytes_pulled += bytes;

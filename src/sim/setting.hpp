@@ -35,7 +35,9 @@ struct Setting {
   job::Distribution compute;        ///< of a step, in seconds
   double latency = 0;               ///< seconds
   double bandwidth = 0;             ///< bytes a second; 0: without end
-  std::vector<double> slice_bytes;  ///< per server: what an exchange carries in either direction
+  std::vector<double> slice_bytes;  ///< per server: what an exchange carries in either direction, and first weights
+  /// Where a codec packs: how much of that a push has, and an answer to one.
+  double push_share = 1, pull_share = 1;
   std::vector<Absence> absences;
 };
 

@@ -2,7 +2,7 @@
 /// A training state on disk: written aside, synced, renamed, then DONE with checksums; and read back only if sound.
 ///
 /// checkpoints/step-N/: state.safetensors ("weights" and "moment.0".. over the flat vector; "worker.0.weights" and
-/// "worker.0.moment.0".. where workers step by themselves), progress.json, DONE (one
+/// "worker.0.moment.0".. where workers keep any), progress.json, DONE (one
 /// line a file: sha256, two blanks, name: `sha256sum -c DONE` checks it). A folder without DONE, or whose sums differ,
 /// is not a checkpoint. Folders on the way in or out carry another name: .step-N.part is not complete yet,
 /// step-N.replaced has been superseded and is still sound. One process at a time saves into a run.
@@ -20,7 +20,8 @@
 
 namespace dtrain::store {
 
-/// What a worker that steps by itself keeps: its own weights and moments.
+/// What a worker keeps of its own: its weights and moments where it steps by itself; where its gradients are packed,
+/// what it has not sent of them, as `weights`, and its velocity, if it has one, as the moment.
 struct OwnState {
   Arena weights;
   std::vector<Arena> moments;
@@ -34,7 +35,7 @@ struct State {
   std::uint64_t updates = 0;          ///< optimizer steps taken (adam's t)
   Arena weights;
   std::vector<Arena> moments;    ///< all that owners keep beside the weights
-  std::vector<OwnState> own;     ///< per worker, where workers step by themselves; otherwise empty
+  std::vector<OwnState> own;     ///< per worker, where workers keep anything; otherwise empty
   Json policy = Json::object();  ///< what the policy must know again
   Json facts;  ///< what must match on resume: data hash, layout, seed; and what is recorded: kernels, threads
 };

@@ -47,6 +47,7 @@ struct Message {
   std::string user;     ///< the sender's public key (Z85) as its CURVE handshake proved it; "" without CURVE
   std::string address;  ///< of a `join` by tcp: the sender's, as we see it
   std::string_view text() const { return payload.to_string_view(); }
+  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data()), size()}; }
   /// What was sent, wherever it lies.
   const void* data() const { return reading ? reading.values().data() : payload.data(); }
   std::size_t size() const { return reading ? reading.values().size_bytes() : payload.size(); }

@@ -122,7 +122,7 @@ TEST_CASE("an unknown choice is told with the list and the nearest") {
         "    2 | train: {optimizer: {type: nestrov}}\n"
         "      |                           ^~~~~~~\n");
   CHECK(told_beside_model("sync: {codec: zip}\n") ==
-        "a.yaml:2:15: error: sync.codec must be none, got 'zip'\n"
+        "a.yaml:2:15: error: sync.codec must be one of none, fp16, bf16, qsgd, onebit, topk or zstd, got 'zip'\n"
         "    2 | sync: {codec: zip}\n"
         "      |               ^~~\n");
 }

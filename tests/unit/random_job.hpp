@@ -141,6 +141,18 @@ inline void random_sync(Dice& dice, Job& job) {
   sync.lambda = dice.real(0, 2);
   sync.adaptive_lambda = dice.coin();
   sync.rate = dice.pick({Rate::full, Rate::share});
+  if (sync.policy == PolicyName::bsp || sync.policy == PolicyName::asp || sync.policy == PolicyName::quorum)
+    sync.codec =
+        dice.pick({Codec::none, Codec::fp16, Codec::bf16, Codec::qsgd, Codec::onebit, Codec::topk, Codec::zstd});
+  sync.zstd_of = dice.pick({Codec::none, Codec::fp16, Codec::bf16, Codec::qsgd, Codec::onebit, Codec::topk});
+  if (dice.coin()) sync.feedback = dice.coin();
+  sync.levels = 23 + dice.upto(30000);
+  sync.density = dice.real(1e-9, 1);
+  sync.first_density = dice.real(1e-9, 1);
+  sync.density_warmup = dice.length(false);
+  sync.topk_momentum = dice.real(0, 0.99);
+  sync.masking = dice.coin();
+  sync.topk_clip = dice.real(0, 10);
 }
 
 inline Job random_job(std::uint64_t seed) {

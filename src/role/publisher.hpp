@@ -1,0 +1,49 @@
+#pragma once
+/// What of an owner's weights its readers hold, where they are sent packed changes instead of the weights.
+///
+/// The owner steps its own weights, the model; what is published follows: published += decoded(encoded(model -
+/// published)), and every reader that adds the same decoded change has the same bits. What a change loses stays in the
+/// difference, and so goes into the next one: that is error feedback, whose residual is model - published.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "codec/codec.hpp"
+#include "plan/plan.hpp"
+
+namespace dtrain::role {
+
+class Publisher {
+ public:
+  /// For a slice that owner number `owner` (a server's rank) steps, by `threads`.
+  Publisher(const plan::Plan& plan, const plan::Slice& slice, int owner, int threads);
+
+  struct Arenas {
+    std::span<const float> model, before;
+    std::span<float> after;  ///< what is published from now on
+  };
+  /// One change of the slice, by piece into `changes`. Returns the first weight of a piece whose change the codec
+  /// cannot carry (it is not finite), or nullopt.
+  std::optional<Index> publish(const Arenas& arenas, const codec::Turn& turn,
+                               std::vector<std::vector<std::byte>>& changes);
+
+ private:
+  struct Part {
+    std::unique_ptr<codec::Encoder> encoder;
+    std::unique_ptr<codec::Decoder> decoder;
+    std::vector<float> decoded;
+    std::size_t most_bytes = 0;
+    bool failed = false;
+  };
+  void publish_piece(std::size_t piece, const Arenas& arenas, const codec::Turn& turn, std::vector<std::byte>& change);
+
+  plan::Slice slice_;
+  int threads_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace dtrain::role
