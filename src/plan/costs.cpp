@@ -47,7 +47,14 @@ Index Plan::period() const {
   return sync.policy == job::PolicyName::adaptive ? std::clamp(sync.period, sync.low, sync.high) : sync.period;
 }
 
+/// Without servers: every part goes to its owner and back, but for those that are one's own.
+double Plan::direct_bytes() const {
+  const double down = packs_changes(*this) ? packed_bytes(*this, change_options(job)) : double(step_bytes());
+  return (workers - 1.0) / workers * (packed_bytes(*this, codec_options(job)) + down);
+}
+
 double Plan::pull_bytes() const {
+  if (peers() && packs_gradients(*this)) return direct_bytes();
   if (packs_changes(*this)) return packed_bytes(*this, change_options(job));
   return plain_bytes();
 }
@@ -61,6 +68,7 @@ double Plan::plain_bytes() const {
 }
 
 double Plan::push_bytes() const {
+  if (peers() && packs_gradients(*this)) return direct_bytes();
   const double whole = packs_gradients(*this) ? packed_bytes(*this, codec_options(job)) : plain_bytes();
   return whole * share_of_pushes();
 }

@@ -61,7 +61,8 @@ codec::Options change_options(const job::Job& job) {
 std::uint16_t codec_number(const job::Job& job) { return static_cast<std::uint16_t>(job.sync.codec); }
 
 bool packs_gradients(const Plan& plan) {
-  return plan.servers > 0 && plan.job.sync.codec != job::Codec::none && !sync::traits(plan.job.sync).weights;
+  return plan.owners() > (plan.servers > 0 ? 0 : 1) && plan.job.sync.codec != job::Codec::none &&
+         !sync::traits(plan.job.sync).weights;
 }
 
 bool packs_changes(const Plan& plan) { return packs_gradients(plan) && unpacked_changes_reason(plan.job).empty(); }

@@ -24,7 +24,7 @@ codec::Options change_options(const job::Job& job);
 /// As wire::Header names it: 0 for none.
 std::uint16_t codec_number(const job::Job& job);
 
-/// Whether gradients are packed in a run with servers.
+/// Whether gradients are packed, in a run of several processes.
 bool packs_gradients(const Plan& plan);
 /// Whether changes of the weights are; and why not, as a person would say it ("" if they are).
 bool packs_changes(const Plan& plan);

@@ -73,6 +73,7 @@ struct Plan {
   double pull_bytes() const;
   /// The same one way without a codec, where every rank takes part.
   double plain_bytes() const;
+  double direct_bytes() const;
   /// In how many of its steps a worker pushes.
   double share_of_pushes() const;
   /// Both, as a whole number; 0 in one process.

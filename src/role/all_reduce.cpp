@@ -7,7 +7,8 @@ namespace dtrain::role {
 
 AllReduce::AllReduce(Link& link, const Welcome& welcome)
     : Peer(link, welcome), ledger_(rank_, others_.size()), squares_(others_.size()), since_rows_(others_.size(), 0) {
-  owner_.reset(new Owner(Owner::of_peer(plan_, plan_.threads, shareable(link))));
+  owner_ = std::make_unique<Owner>(plan_, Owner::Parts{rank_}, plan_.threads, shareable(link));
+  make_packers();
   for (std::size_t a = 0; a < static_cast<std::size_t>(plan_.exchanged_arenas()); ++a)
     for (const plan::Bucket& bucket : plan_.buckets) lanes_.emplace_back(*this, lanes_.size(), bucket, a);
 }
@@ -23,8 +24,10 @@ void AllReduce::start(const Start& start) {
   owner_->current().applied_rows = start.applied_rows;
   ledger_.begin(start.updates);
   connect(start, [this](int to) { return sends_to(to); });
-  const bool has_own = own_ && !start.own_updates.empty();
-  await_load(static_cast<std::uint64_t>(plan_.layout.total) * (owner_->arenas() + (has_own ? own_->arenas() : 0)));
+  const bool has_own = plan_.workers_keep() && !start.own_updates.empty();
+  const std::size_t own_arenas = own_ ? own_->arenas() : packer_ ? packer_->arenas() : 0;
+  if (has_own && packer_) packer_->set_rate(start.own_since.at(static_cast<std::size_t>(rank_)).at(0));
+  await_load(static_cast<std::uint64_t>(plan_.layout.total) * (owner_->arenas() + (has_own ? own_arenas : 0)));
   if (own_ && !has_own)
     std::copy_n(owner_->current().weights.data(), plan_.layout.total, own_->current().weights.data());
   for (int rank = 0; rank < plan_.workers; ++rank) ledger_.pull(rank);

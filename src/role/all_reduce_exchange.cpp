@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "optim/optimizer.hpp"
+#include "plan/packing.hpp"
 #include "role/all_reduce_role.hpp"
 #include "role/role.hpp"
 
@@ -65,6 +66,7 @@ void AllReduce::Lane::send_sum(int to, const collective::Range& range, const Sha
   header.note = std::bit_cast<std::uint32_t>(sum.factor);
   header.rows = sum.data != nullptr;
   if (sum.data == nullptr) header.count = 0;
+  if (peer_.packer_ && header.count > 0) return peer_.send_packed(to, header, {sum.data, header.count});
   wire::InFlight& sending = peer_.own_ ? peer_.own_->current().in_flight : peer_.sending_;
   peer_.others_[static_cast<std::size_t>(to)]->send_floats(peer_.link_.self(), header,
                                                            {sum.data, static_cast<std::size_t>(header.count)}, sending);
@@ -72,6 +74,15 @@ void AllReduce::Lane::send_sum(int to, const collective::Range& range, const Sha
 
 void AllReduce::Lane::send_result(int to, const collective::Range& range, std::uint32_t flags) {
   Version& next = peer_.owner_->next();
+  if (peer_.changes_ && range.count() > 0) {
+    const std::vector<std::byte>& change = next.changes[*peer_.packer_->find(
+        static_cast<std::uint64_t>(range.begin), static_cast<std::uint64_t>(range.count()))];
+    wire::Header header = this->header(wire::Type::result, range, flags);
+    header.codec = plan::codec_number(peer_.plan_.job);
+    // What nobody has changed is sent as it is.
+    if (!change.empty())
+      return void(peer_.others_[static_cast<std::size_t>(to)]->send(peer_.link_.self(), header, change));
+  }
   peer_.others_[static_cast<std::size_t>(to)]->send_floats(peer_.link_.self(), header(wire::Type::result, range, flags),
                                                            part(peer_.published(next, arena_), range), next.in_flight);
 }
@@ -99,7 +110,8 @@ void AllReduce::Lane::finish_held() {
 }
 
 void AllReduce::Lane::take_result(const collective::Range& range, const collective::Parcel& result) {
-  std::copy_n(result.values, range.count(), peer_.published(peer_.owner_->next(), arena_).data() + range.begin);
+  float* const place = peer_.published(peer_.owner_->next(), arena_).data() + range.begin;
+  if (result.values != place) std::copy_n(result.values, range.count(), place);
 }
 
 /// What is published: not always what is stored first (block momentum).
@@ -140,10 +152,12 @@ void AllReduce::begin_round(const std::vector<std::uint64_t>& rows, Index rows_a
   save_wanted_ = false;
   own_squares_.clear();
   held_ = 0;
+  if (packer_) begin_packing();
 }
 
 void AllReduce::begin_lane(Lane& lane) {
   if (lane.exchange().begun()) return;
+  if (packer_ && factor_) pack_own(lane);
   lane.exchange().begin(contributed(lane.arena()).data(), factor_, flags_);
 }
 
@@ -221,7 +235,7 @@ bool AllReduce::take(wire::Message& message) {
   if (header.type == wire::Type::partial || header.type == wire::Type::result) {
     if (header.piece >= lanes_.size()) return false;
     const auto from = static_cast<int>(header.sender_rank);
-    lanes_[header.piece].exchange().receive(from, parcel_of(std::move(message)));
+    lanes_[header.piece].exchange().receive(from, header.codec != 0 ? unpack(message) : parcel_of(std::move(message)));
     return true;
   }
   if (header.type != wire::Type::squares || header.payload % sizeof(double) != 0) return false;

@@ -1,8 +1,9 @@
 #pragma once
 /// A worker that exchanges by all-reduce, and owns a part of the weights. Every rank has its own copy of the policy,
-/// and feeds it what all ranks push: what they have is the plan's to say, so all decide alike. In four files:
+/// and feeds it what all ranks push: what they have is the plan's to say, so all decide alike. In five files:
 /// all_reduce.cpp (its life, step after step), all_reduce_exchange.cpp (what comes from others and goes to them),
-/// all_reduce_own.cpp (where workers step by themselves), all_reduce_state.cpp (what is loaded and saved).
+/// all_reduce_packed.cpp (where that is packed), all_reduce_own.cpp (where workers step by themselves),
+/// all_reduce_state.cpp (what is loaded and saved).
 ///
 /// One thread. Included by these files only.
 
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "collective/exchange.hpp"
+#include "role/packer.hpp"
 #include "role/peer_role.hpp"
 #include "sync/ledger.hpp"
 
@@ -78,12 +80,21 @@ class AllReduce final : public Peer {
   Arena& contributed(std::size_t arena);
   Arena& published(Version& version, std::size_t arena) const;
 
+  // all_reduce_packed.cpp
+  void make_packers();
+  void begin_packing();
+  void pack_own(const Lane& lane);
+  std::span<const std::byte> packed(std::size_t piece, std::span<const float> values);
+  void send_packed(int to, wire::Header header, std::span<const float> values);
+  collective::Parcel unpack(const wire::Message& message);
+  void send_kept(std::uint64_t ordinal, bool last);
+
   // all_reduce_own.cpp
   void own_step();
   void adopt_published();
 
   // all_reduce_state.cpp
-  Arena* place_of(std::size_t arena, bool own) override;
+  std::span<float> place_of(const wire::Header& header, bool own) override;
   void save_if_due(Index before, Index after, std::uint32_t flags);
   void send_snapshot(const Wanted& wanted, std::uint64_t ordinal);
 
@@ -94,6 +105,10 @@ class AllReduce final : public Peer {
   std::vector<sync::Event> trace_;
   Clock::time_point traced_at_;
   std::deque<Lane> lanes_;
+  std::optional<Packer> packer_;       ///< where gradients are packed
+  wire::InFlight kept_in_flight_;      ///< of what the packer keeps, on its way to be saved
+  std::optional<Unpacker> gradients_;  ///< the others'
+  std::optional<Unpacker> changes_;    ///< of the others' parts of the weights, where those are packed
   std::vector<std::deque<std::vector<double>>> squares_;  ///< per rank, of the round in flight and the next
   std::vector<double> own_squares_;
   std::size_t held_ = 0;  ///< parts that wait for squares

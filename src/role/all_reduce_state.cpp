@@ -5,9 +5,12 @@
 
 namespace dtrain::role {
 
-Arena* AllReduce::place_of(std::size_t arena, bool own) {
+std::span<float> AllReduce::place_of(const wire::Header& header, bool own) {
   Owner* const owner = own ? own_.get() : owner_.get();
-  return owner != nullptr && arena < owner->arenas() ? &owner->stored(arena) : nullptr;
+  if (owner != nullptr && header.slice < owner->arenas()) return part_of(owner->stored(header.slice), header);
+  const auto piece = own && packer_ ? packer_->find(header.offset, header.count) : std::nullopt;
+  if (!piece || header.slice >= packer_->arenas()) return {};
+  return packer_->state(header.slice, *piece);
 }
 
 void AllReduce::save_if_due(Index before, Index after, std::uint32_t flags) {
@@ -31,8 +34,9 @@ void AllReduce::send_snapshot(const Wanted& wanted, std::uint64_t ordinal) {
   link_.send(wire::Type::cut, pack(cut));
   for (std::size_t a = 0; a < (wanted.save ? owner_->arenas() : 1); ++a)
     for (const plan::Piece& piece : plan_.slices[static_cast<std::size_t>(rank_)].pieces)
-      send_arena(owner_->stored(a), piece, a, ordinal, false, version.in_flight);
-  if (own_ && wanted.save) send_own(ordinal, wanted.last, policy_->released(rank_).clock);
+      send_state(part(owner_->stored(a), piece), piece, a, ordinal, false, version.in_flight);
+  if (!wanted.save || !plan_.workers_keep()) return;
+  own_ ? send_own(ordinal, wanted.last, policy_->released(rank_).clock) : send_kept(ordinal, wanted.last);
 }
 
 }  // namespace dtrain::role

@@ -76,7 +76,8 @@ void put_codec(Json& summary, const plan::Plan& plan, const std::vector<RoleRepo
   for (const RoleReport& report : roles) {
     if (report.role != "worker") continue;
     const double exchanges = static_cast<double>(report.tally.steps) * (plan.share_of_pushes() + 1);
-    plain += exchanges * plan.plain_bytes() + static_cast<double>(plan.step_bytes());  // and one pull
+    plain += exchanges * plan.plain_bytes();
+    if (plan.servers > 0) plain += static_cast<double>(plan.step_bytes());  // one pull
     counted += static_cast<double>(report.tally.payload_sent + report.tally.payload_received);
   }
   if (counted > 0) summary["codec"]["ratio"] = plain / counted;

@@ -58,14 +58,23 @@ Owner Owner::of_worker(const plan::Plan& plan, int threads, MakeArena make) {
   return Owner(plan, std::move(whole), sync::OptimizerStep{}, plan.moments(), threads, std::move(make));
 }
 
-Owner Owner::of_peer(const plan::Plan& plan, int threads, MakeArena make) {
+/// All parts of all workers, as they lie.
+plan::Slice Owner::all_parts(const plan::Plan& plan) {
   plan::Slice whole{0, plan.layout.total, {}};
   for (const plan::Slice& slice : plan.slices)
     whole.pieces.insert(whole.pieces.end(), slice.pieces.begin(), slice.pieces.end());
   std::sort(whole.pieces.begin(), whole.pieces.end(),
             [](const plan::Piece& a, const plan::Piece& b) { return a.offset < b.offset; });
-  return Owner(plan, std::move(whole), sync::update_of(plan.job.sync), plan.server_arenas(), threads, std::move(make),
-               true);
+  return whole;
+}
+
+Owner::Owner(const plan::Plan& plan, Parts parts, int threads, MakeArena make)
+    : Owner(plan, all_parts(plan), sync::update_of(plan.job.sync), plan.server_arenas(), threads, std::move(make),
+            true) {
+  if (!plan::packs_changes(plan)) return;
+  published_ = plan.slices[static_cast<std::size_t>(parts.of)];
+  publisher_ = std::make_unique<Publisher>(plan, published_, parts.of, threads);
+  stepped_ = moments_ - 1;
 }
 
 Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make,
@@ -265,6 +274,7 @@ void Owner::open(float factor, Index applied_rows_after, const Age& age) {
   input_ = {plan::learning_rate(plan_, current_->applied_rows) * age.rate_factor, next_->updates, factor};
   age_ = age;
   not_finite_ = slice_.end;
+  if (by_pieces_ && publisher_) next_->changes.assign(slice_.pieces.size(), {});
 }
 
 void Owner::step_layer(std::span<const Contribution> contributions, int layer) {
@@ -324,6 +334,16 @@ void Owner::step_piece(Index offset, std::size_t arena, std::span<const Share> s
   }
   const auto first = static_cast<std::size_t>(segments.data() - segments_.data());
   step_segments(contributions, first, first + segments.size());
+  if (publisher_) publish_piece(piece);
+}
+
+/// One of our own parts.
+void Owner::publish_piece(std::size_t piece) {
+  const Index offset = slice_.pieces[piece].offset;
+  const auto own = std::lower_bound(published_.pieces.begin(), published_.pieces.end(), offset,
+                                    [](const plan::Piece& p, Index at) { return p.offset < at; });
+  const auto index = static_cast<std::size_t>(own - published_.pieces.begin());
+  if (publisher_->publish(index, changing(), change_turn(), next_->changes[piece])) not_finite_ = offset;
 }
 
 /// Nobody had anything for it.
@@ -352,7 +372,7 @@ std::optional<Index> Owner::not_finite() const {
 
 std::optional<Index> Owner::close() {
   if (const auto bad = not_finite()) return bad;
-  if (const auto bad = publish()) return bad;
+  if (const auto bad = by_pieces_ ? std::nullopt : publish()) return bad;
   previous_ = current_;
   current_ = next_;
   return std::nullopt;
@@ -360,10 +380,14 @@ std::optional<Index> Owner::close() {
 
 std::optional<Index> Owner::publish() {
   if (!publisher_) return std::nullopt;
-  const Publisher::Arenas arenas{std::as_const(next_->moments.back()).span(), std::as_const(current_->weights).span(),
-                                 next_->weights.span()};
-  return publisher_->publish(arenas, {next_->updates, 1, plan::warmed(plan_, current_->applied_rows)}, next_->changes);
+  return publisher_->publish(changing(), change_turn(), next_->changes);
 }
+
+Publisher::Arenas Owner::changing() const {
+  return {std::as_const(next_->moments.back()).span(), std::as_const(current_->weights).span(), next_->weights.span()};
+}
+
+codec::Turn Owner::change_turn() const { return {next_->updates, 1, plan::warmed(plan_, current_->applied_rows)}; }
 
 void Owner::undo() { current_ = previous_; }
 

@@ -60,7 +60,10 @@ class Owner {
   static Owner of_worker(const plan::Plan& plan, int threads, MakeArena make = {});
 
   /// Of a worker among equals: all weights, of which it steps its own parts and takes the others' as they come.
-  static Owner of_peer(const plan::Plan& plan, int threads, MakeArena make = {});
+  struct Parts {
+    int of;  ///< rank
+  };
+  Owner(const plan::Plan& plan, Parts parts, int threads, MakeArena make = {});
 
   const plan::Slice& slice() const { return slice_; }
   Version& current() { return *current_; }
@@ -102,7 +105,8 @@ class Owner {
   void open(float factor, Index applied_rows_after, const Age& age = {});
   void step_layer(std::span<const Contribution> contributions, int layer);
   /// Or a piece at a time, of an arena that is exchanged (0: the weights): `shares` begin where the piece does; without
-  /// any it stays as it was. Other pieces may be written into next() as others have made them.
+  /// any it stays as it was. Other pieces may be written into next() as others have made them. Where changes are
+  /// packed, next().changes has that of the piece, by its place in slice(); none if it stays.
   void step_piece(Index offset, std::size_t arena, std::span<const Share> shares);
   Version& next() { return *next_; }
   /// The first weight whose gradient was not finite in the open step.
@@ -127,6 +131,10 @@ class Owner {
         bool by_pieces = false);
   bool apart() const { return publisher_ != nullptr || std::holds_alternative<sync::Block>(update_); }
   std::optional<Index> publish();
+  static plan::Slice all_parts(const plan::Plan& plan);
+  void publish_piece(std::size_t piece);
+  Publisher::Arenas changing() const;
+  codec::Turn change_turn() const;
   void step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last);
   Version& free_version();
   bool in_use(const Version& version) const;
@@ -157,6 +165,7 @@ class Owner {
   bool checks_finite_;
   bool by_pieces_;                        ///< of a peer
   std::unique_ptr<Publisher> publisher_;  ///< where changes are packed: what the optimizer steps is the last moment
+  plan::Slice published_;                 ///< of a peer: its own parts
   int stepped_ = -1;                      ///< that moment; -1: the weights
   std::vector<Segment> segments_;
   std::list<Version> versions_;  ///< stable addresses: sends refer to them

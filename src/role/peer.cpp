@@ -11,6 +11,10 @@
 
 namespace dtrain::role {
 
+std::span<const float> part(const Arena& arena, const plan::Piece& piece) {
+  return arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count));
+}
+
 Peer::Peer(Link& link, const Welcome& welcome)
     : link_(link),
       plan_(plan_of(welcome, link.request().data_dir)),
@@ -52,11 +56,15 @@ void Peer::take_load(const wire::Message& message, std::size_t door) {
   if ((header.rows > 0 && header.rows != static_cast<std::uint64_t>(rank_) + 1) || header.offset > total ||
       header.count > total - header.offset)
     return;
-  Arena* const arena = place_of(header.slice, header.rows > 0);
-  if (arena == nullptr) return;
-  std::memcpy(arena->data() + header.offset, message.data(), message.size());
+  const std::span<float> place = place_of(header, header.rows > 0);
+  if (place.size_bytes() != message.size()) return;
+  std::memcpy(place.data(), message.data(), message.size());
   loaded_ += header.count;
   aside_received_ += message.size();
+}
+
+std::span<float> Peer::part_of(Arena& arena, const wire::Header& header) {
+  return arena.span().subspan(header.offset, header.count);
 }
 
 void Peer::train_on_rows(std::span<const float> weights) {
@@ -182,11 +190,11 @@ void Peer::send_own(std::uint64_t ordinal, bool last, sync::Clock clock) {
   for (std::size_t a = 0; a < own_->arenas(); ++a)
     for (const plan::Slice& slice : plan_.slices)
       for (const plan::Piece& piece : slice.pieces)
-        send_arena(own_->stored(a), piece, a, ordinal, true, version.in_flight);
+        send_state(part(own_->stored(a), piece), piece, a, ordinal, true, version.in_flight);
 }
 
-void Peer::send_arena(const Arena& arena, const plan::Piece& piece, std::size_t index, std::uint64_t ordinal, bool own,
-                      wire::InFlight& in_flight) {
+void Peer::send_state(std::span<const float> values, const plan::Piece& piece, std::size_t index, std::uint64_t ordinal,
+                      bool own, wire::InFlight& in_flight) {
   wire::Header header;
   header.type = wire::Type::snapshot;
   header.slice = static_cast<std::uint32_t>(index);
@@ -195,10 +203,7 @@ void Peer::send_arena(const Arena& arena, const plan::Piece& piece, std::size_t 
   header.count = static_cast<std::uint64_t>(piece.count);
   header.rows = own ? static_cast<std::uint64_t>(rank_) + 1 : 0;
   aside_sent_ += 4 * header.count;
-  doors_[coordinator_.door].send_floats(
-      link_.self(), header,
-      arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)), in_flight,
-      coordinator_.peer);
+  doors_[coordinator_.door].send_floats(link_.self(), header, values, in_flight, coordinator_.peer);
 }
 
 void Peer::await_goodbye() {

@@ -21,6 +21,9 @@
 
 namespace dtrain::role {
 
+/// A piece of an arena of all weights.
+std::span<const float> part(const Arena& arena, const plan::Piece& piece);
+
 class Peer : public model::LayerEvents {
  public:
   Peer(Link& link, const Welcome& welcome);
@@ -39,8 +42,8 @@ class Peer : public model::LayerEvents {
 
   /// A message of another worker; false: not what is due here.
   virtual bool take(wire::Message& message) = 0;
-  /// Where what is loaded goes: an arena of the common state, or of our own; nullptr: nowhere.
-  virtual Arena* place_of(std::size_t arena, bool own) = 0;
+  /// Where weights that are loaded go: of an arena of the common state, or of our own. Empty: nowhere.
+  virtual std::span<float> place_of(const wire::Header& header, bool own) = 0;
 
   void connect(const Start& start, const std::function<bool(int)>& needed);
   void await_load(std::uint64_t floats);
@@ -57,9 +60,10 @@ class Peer : public model::LayerEvents {
   void wait_until_sent(wire::InFlight& sending);
   void await(const std::function<bool()>& done, Phase phase);
 
+  static std::span<float> part_of(Arena& arena, const wire::Header& header);
   void send_own(std::uint64_t ordinal, bool last, sync::Clock clock);
-  void send_arena(const Arena& arena, const plan::Piece& piece, std::size_t index, std::uint64_t ordinal, bool own,
-                  wire::InFlight& in_flight);
+  void send_state(std::span<const float> values, const plan::Piece& piece, std::size_t index, std::uint64_t ordinal,
+                  bool own, wire::InFlight& in_flight);
   void await_goodbye();
   void send_tally();
 

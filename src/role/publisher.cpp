@@ -48,6 +48,12 @@ std::optional<Index> Publisher::publish(const Arenas& arenas, const codec::Turn&
   return std::nullopt;
 }
 
+std::optional<Index> Publisher::publish(std::size_t piece, const Arenas& arenas, const codec::Turn& turn,
+                                        std::vector<std::byte>& change) {
+  publish_piece(piece, arenas, turn, change);
+  return parts_[piece].failed ? std::optional(slice_.pieces[piece].offset) : std::nullopt;
+}
+
 void Publisher::publish_piece(std::size_t piece, const Arenas& arenas, const codec::Turn& turn,
                               std::vector<std::byte>& change) {
   Part& part = parts_[piece];

@@ -30,6 +30,9 @@ class Publisher {
   /// cannot carry (it is not finite), or nullopt.
   std::optional<Index> publish(const Arenas& arenas, const codec::Turn& turn,
                                std::vector<std::vector<std::byte>>& changes);
+  /// The same of one piece.
+  std::optional<Index> publish(std::size_t piece, const Arenas& arenas, const codec::Turn& turn,
+                               std::vector<std::byte>& change);
 
  private:
   struct Part {
