@@ -70,6 +70,7 @@ void Worker::save_kept_if_asked() {
 void Worker::save_kept(std::uint64_t ordinal) {
   Cut cut;
   cut.ordinal = ordinal;
+  cut.own = true;
   cut.save = true;
   cut.last = ordinal == Cut::last_ordinal;
   cut.clocks = {clock_, 0};
