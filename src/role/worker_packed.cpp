@@ -70,7 +70,8 @@ void Worker::save_kept_if_asked() {
 void Worker::save_kept(std::uint64_t ordinal) {
   Cut cut;
   cut.ordinal = ordinal;
-  cut.save = cut.own = true;
+  cut.own = true;
+  cut.save = true;
   cut.last = ordinal == Cut::last_ordinal;
   cut.clocks = {clock_, 0};
   cut.memory = {packer_->rate()};
