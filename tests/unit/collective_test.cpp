@@ -471,14 +471,38 @@ TEST_CASE("what was received is let go of once a sum of it was made") {
   CHECK(own == Floats(4, 3));
 }
 
+TEST_CASE("an exchange that is reset goes through another round, with what came early for it") {
+  Recorder port;
+  Floats own(4, 1), theirs(4, 2);
+  Exchange exchange(Algorithm::tree, 0, 2, {0, 4}, port);
+  for (int round = 0; round < 2; ++round) {
+    exchange.begin(own.data(), 1, 0);
+    CHECK_FALSE(exchange.done());
+    exchange.receive(1, {.range = {0, 4}, .values = theirs.data(), .flags = 1u << round, .keeper = nullptr});
+    CHECK(exchange.done());
+    CHECK(exchange.flags() == 1u << round);
+    exchange.receive(1, {.range = {0, 4}, .values = theirs.data(), .flags = 4, .keeper = nullptr});
+    CHECK(exchange.flags() == 1u << round);
+    exchange.reset();
+    exchange.begin(own.data(), 1, 0);
+    CHECK(exchange.done());
+    CHECK(exchange.flags() == 4);
+    exchange.reset();
+  }
+}
+
 TEST_CASE("the choice of an algorithm follows from size and ranks, and is one that may be had") {
   for (int ranks = 1; ranks <= 64; ++ranks)
     for (const Index elements : {0, 1, 16'384, 16'385, 10'000'000}) {
       const Algorithm first = choose(elements, ranks);
       CHECK(choose(elements, ranks) == first);
-      const bool power = std::has_single_bit(static_cast<unsigned>(ranks));
-      const Algorithm otherwise = elements <= 16'384 ? Algorithm::tree : Algorithm::ring;
-      CHECK(first == (power ? Algorithm::halving_doubling : otherwise));
+      if (ranks > 2 && elements <= 16'384)
+        CHECK(first == Algorithm::tree);
+      else if (ranks <= 8)
+        CHECK(first == Algorithm::direct);
+      else
+        CHECK(first ==
+              (std::has_single_bit(static_cast<unsigned>(ranks)) ? Algorithm::halving_doubling : Algorithm::ring));
     }
   std::set<std::string> names;
   for (const Algorithm algorithm : algorithms) names.insert(name(algorithm));
