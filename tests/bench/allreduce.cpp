@@ -39,12 +39,15 @@ using collective::Range;
 namespace {
 
 constexpr std::uint64_t nonce = 1;
+// Where nothing is computed meanwhile, few messages are worth more than overlap: over shared memory 1 MiB costs a third
+// more at 2.68 MB; over TCP there is no difference.
+constexpr std::size_t best_bucket = std::size_t{4} << 20;
 constexpr int most_ranks = 16, most_samples = 64, warm_up = 3;
 
 struct Setting {
   std::string transport, algorithm;
   int ranks = 2;
-  std::size_t bytes = 0, bucket = piece_bytes;
+  std::size_t bytes = 0, bucket = best_bucket;
   double spin_seconds = 0;
   int samples = 15;
 
@@ -385,7 +388,7 @@ int main(int argc, char** argv) {
   Options options;
   for (int k = 1; k + 1 < argc; k += 2) options[argv[k]] = argv[k + 1];
   Setting setting;
-  setting.bucket = std::stoull(given(options, "bucket", {std::to_string(piece_bytes)})[0]);
+  setting.bucket = std::stoull(given(options, "bucket", {std::to_string(best_bucket)})[0]);
   setting.spin_seconds = 1e-6 * std::stod(given(options, "spin", {"0"})[0]);
   setting.samples = std::clamp(std::stoi(given(options, "samples", {"15"})[0]), 1, most_samples);
   fmt::print("{:<5} {:<9} {:<16} {:>9} {:>10} {:>10} {:>10}\n", "ranks", "transport", "algorithm", "bytes", "ms",

@@ -5,7 +5,8 @@
 #
 # BENCH_ALLREDUCE: the program of the build folder. PYTHON (default python3) must have PyTorch; mpicc and mpirun come
 # from the PATH; what is missing is left out. Programs take turns, ROUNDS times (default 5); medians and ratios of them
-# are printed: above 1, dtrain is faster. ALGORITHM: dtrain's (default: what topology.kind auto chooses).
+# are printed: above 1, dtrain is faster. ALGORITHM: dtrain's (default: what topology.kind auto chooses). Processes that
+# wait spin in Open MPI and sleep here: on a machine that is busy with other things ratios favour those who sleep.
 set -euo pipefail
 bench=$(realpath "$1") rounds=${2:-5} sizes=${3:-4096 65536 1048576 2678824 16777216 67108864} all_ranks=${4:-2 4}
 here=$(cd "$(dirname "$0")" && pwd)
