@@ -10,6 +10,7 @@ namespace {
 using What = Move::What;
 
 constexpr Index few_elements = 16384;
+constexpr int few_ranks = 8;
 
 int power_of_two_up_to(int ranks) { return static_cast<int>(std::bit_floor(static_cast<unsigned>(ranks))); }
 
@@ -109,8 +110,9 @@ const char* name(Algorithm algorithm) {
 }
 
 Algorithm choose(Index elements, int ranks) {
-  if (ranks == power_of_two_up_to(ranks)) return Algorithm::halving_doubling;
-  return elements <= few_elements ? Algorithm::tree : Algorithm::ring;
+  if (elements <= few_elements && ranks > 2) return Algorithm::tree;
+  if (ranks <= few_ranks) return Algorithm::direct;
+  return ranks == power_of_two_up_to(ranks) ? Algorithm::halving_doubling : Algorithm::ring;
 }
 
 int parts(Algorithm algorithm, int ranks) {

@@ -30,8 +30,9 @@ enum class Algorithm {
 };
 const char* name(Algorithm algorithm);
 
-/// By sizes and numbers only: halving and doubling at powers of two, otherwise a tree for up to 16,384 elements, and a
-/// ring beyond.
+/// By sizes and numbers only, as measured by tests/bench/allreduce.cpp: beyond two ranks a tree for up to 16,384
+/// elements (the fewest messages); for more, direct up to 8 ranks (the fewest passes over memory, and one hop each
+/// way); beyond, where every rank would talk to too many, halving and doubling at powers of two and else a ring.
 Algorithm choose(Index elements, int ranks);
 
 /// Elements [begin, end).

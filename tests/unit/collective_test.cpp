@@ -8,6 +8,7 @@
 #include <limits>
 #include <random>
 #include <set>
+#include <stdexcept>
 
 #include "collective/exchange.hpp"
 
@@ -97,29 +98,22 @@ float sum(const Case& one, Index k) {
 
 }  // namespace reference
 
-/// Ranks of one exchange in one process, which see each other's memory: nothing is copied when it is sent, and it is
-/// read when the reader gets to it. Who acts next is drawn.
+/// Ranks of one process, which see each other's memory: nothing is copied when it is sent, and it is read when the
+/// reader gets to it. Round after round, each as soon as its rank is done with the last. Who acts next is drawn.
 class World {
  public:
-  World(const Case& one, std::uint64_t seed);
-  /// Until nobody can go on. True if all are done.
+  World(const std::vector<Case>& rounds, std::uint64_t seed);
+  /// Until nobody can go on. True if all are done with all rounds.
   bool run();
 
-  std::vector<Floats> results() const {
-    std::vector<Floats> all;
-    for (const auto& peer : peers_) all.push_back(peer->result);
-    return all;
-  }
-  const Exchange& exchange(int rank) const { return peers_[at(rank)]->exchange; }
+  const Floats& result(int rank, std::size_t round) const { return peers_[at(rank)]->results[round]; }
+  std::uint32_t flags(int rank, std::size_t round) const { return peers_[at(rank)]->flags.at(round); }
   Index sent() const { return sent_; }
   /// Sums and results that did not stay as they were when they were sent.
-  int overwritten() const;
+  std::ptrdiff_t overwritten() const;
 
  private:
-  struct Packet {
-    Range range;
-    Parcel parcel;
-  };
+  using Act = std::function<void()>;
   /// What was sent, and what it was.
   struct Sent {
     const float* values;
@@ -127,45 +121,54 @@ class World {
   };
   struct Peer : Port {
     Peer(World& in, int of);
-    void send_sum(int to, const Range& range, const Share& sum, std::uint32_t flags) override {
-      world.post(rank, to, range,
-                 {.range = range, .values = sum.data, .factor = sum.factor, .flags = flags, .keeper = nullptr});
+    void send_sum(int to, const Range& range, const Share& sum, std::uint32_t with) override {
+      world.post(rank, to, {range, sum.data, sum.factor, with, nullptr});
     }
     bool finish(const Range& range, std::span<const Share> shares) override;
-    void send_result(int to, const Range& range, std::uint32_t flags) override {
-      world.post(rank, to, range,
-                 {.range = range, .values = result.data() + range.begin, .flags = flags, .keeper = nullptr});
+    void send_result(int to, const Range& range, std::uint32_t with) override {
+      world.post(rank, to, {range, result().data() + range.begin, 1, with, nullptr});
     }
     void take_result(const Range& range, const Parcel& taken) override {
-      std::copy_n(taken.values, range.count(), result.begin() + range.begin);
+      std::copy_n(taken.values, range.count(), result().begin() + range.begin);
     }
     void make_result();
+    void begin() {
+      const Case& one = world.rounds_[round()];
+      exchange.begin(owns[round()].data(), one.factors[at(rank)], one.flags[at(rank)]);
+    }
+    void end() { flags.push_back(exchange.flags()), exchange.reset(); }
+    std::size_t round() const { return flags.size(); }
+    Floats& result() { return results[round()]; }
 
     World& world;
     int rank;
-    Floats own, result;
+    std::vector<Floats> owns, results;  ///< of all rounds: what was sent is looked at in the end
+    std::vector<std::uint32_t> flags;   ///< of the rounds that are done
     Range finishing;
     std::span<const Share> shares;
     bool holds = false;
     Exchange exchange;
   };
-  void post(int from, int to, const Range& range, Parcel parcel);
-  std::vector<std::function<void()>> choices();
+  void post(int from, int to, Parcel parcel);
+  void deliver(std::size_t link);
+  std::vector<Act> choices();
 
-  const Case& case_;
+  const std::vector<Case>& rounds_;
+  int ranks_;
   std::mt19937_64 random_;
   std::vector<std::unique_ptr<Peer>> peers_;
-  std::vector<std::deque<Packet>> links_;
+  std::vector<std::deque<Parcel>> links_;
   std::vector<Sent> log_;
   Index sent_ = 0;
 };
 
 World::Peer::Peer(World& in, int of)
-    : world(in),
-      rank(of),
-      own(in.case_.values[at(of)]),
-      result(own.size(), std::numeric_limits<float>::quiet_NaN()),
-      exchange(in.case_.algorithm, of, in.case_.ranks, in.case_.borders, *this) {}
+    : world(in), rank(of), exchange(in.rounds_[0].algorithm, of, in.ranks_, in.rounds_[0].borders, *this) {
+  for (const Case& one : in.rounds_) {
+    owns.push_back(one.values[at(of)]);
+    results.emplace_back(owns.back().size(), std::numeric_limits<float>::quiet_NaN());
+  }
+}
 
 bool World::Peer::finish(const Range& range, std::span<const Share> from) {
   finishing = range, shares = from;
@@ -175,53 +178,53 @@ bool World::Peer::finish(const Range& range, std::span<const Share> from) {
 }
 
 void World::Peer::make_result() {
-  const std::span<float> out(result.data() + finishing.begin, at(finishing.count()));
+  const std::span<float> out(result().data() + finishing.begin, at(finishing.count()));
   if (shares.empty())
     std::fill(out.begin(), out.end(), nobody);
   else
     fold(shares, out);
 }
 
-World::World(const Case& one, std::uint64_t seed) : case_(one), random_(seed), links_(at(one.ranks * one.ranks)) {
-  for (int r = 0; r < one.ranks; ++r) peers_.push_back(std::make_unique<Peer>(*this, r));
+World::World(const std::vector<Case>& rounds, std::uint64_t seed)
+    : rounds_(rounds), ranks_(rounds[0].ranks), random_(seed), links_(at(ranks_ * ranks_)) {
+  for (int r = 0; r < ranks_; ++r) peers_.push_back(std::make_unique<Peer>(*this, r));
 }
 
-void World::post(int from, int to, const Range& range, Parcel parcel) {
+void World::post(int from, int to, Parcel parcel) {
   REQUIRE(to != from);
-  sent_ += range.count();
-  if (parcel.values != nullptr) log_.push_back({parcel.values, {parcel.values, parcel.values + range.count()}});
-  links_[at(from * case_.ranks + to)].push_back({range, std::move(parcel)});
+  sent_ += parcel.range.count();
+  if (parcel.values != nullptr) log_.push_back({parcel.values, {parcel.values, parcel.values + parcel.range.count()}});
+  links_[at(from * ranks_ + to)].push_back(std::move(parcel));
 }
 
-/// What may happen next: a rank begins, a message arrives, a result gets ready.
-std::vector<std::function<void()>> World::choices() {
-  std::vector<std::function<void()>> all;
+void World::deliver(std::size_t link) {
+  Parcel parcel = std::move(links_[link].front());
+  links_[link].pop_front();
+  peers_[link % at(ranks_)]->exchange.receive(static_cast<int>(link) / ranks_, std::move(parcel));
+}
+
+/// What may happen next: a rank begins or ends a round, a message arrives, a result gets ready.
+std::vector<World::Act> World::choices() {
+  std::vector<Act> all;
   for (auto& peer : peers_) {
-    if (!peer->exchange.begun())
-      all.emplace_back(
-          [&, r = at(peer->rank)] { peer->exchange.begin(peer->own.data(), case_.factors[r], case_.flags[r]); });
-    if (peer->holds) all.emplace_back([&] { peer->holds = false, peer->make_result(), peer->exchange.finished(); });
+    if (!peer->exchange.begun() && peer->round() < rounds_.size()) all.emplace_back([&peer] { peer->begin(); });
+    if (peer->exchange.done()) all.emplace_back([&peer] { peer->end(); });
+    if (peer->holds) all.emplace_back([&peer] { peer->holds = false, peer->make_result(), peer->exchange.finished(); });
   }
   for (std::size_t link = 0; link < links_.size(); ++link)
-    if (!links_[link].empty())
-      all.emplace_back([this, link] {
-        Packet packet = std::move(links_[link].front());
-        links_[link].pop_front();
-        peers_[link % at(case_.ranks)]->exchange.receive(static_cast<int>(link) / case_.ranks,
-                                                         std::move(packet.parcel));
-      });
+    if (!links_[link].empty()) all.emplace_back([this, link] { deliver(link); });
   return all;
 }
 
 bool World::run() {
   for (auto next = choices(); !next.empty(); next = choices()) next[random_() % next.size()]();
-  return std::all_of(peers_.begin(), peers_.end(), [](const auto& peer) { return peer->exchange.done(); });
+  return std::all_of(peers_.begin(), peers_.end(), [this](auto& peer) { return peer->round() == rounds_.size(); });
 }
 
-int World::overwritten() const {
-  return static_cast<int>(std::count_if(log_.begin(), log_.end(), [](const Sent& sent) {
+std::ptrdiff_t World::overwritten() const {
+  return std::count_if(log_.begin(), log_.end(), [](const Sent& sent) {
     return !sent.copy.empty() && std::memcmp(sent.values, sent.copy.data(), 4 * sent.copy.size()) != 0;
-  }));
+  });
 }
 
 /// How often ranks have nothing, of ten times.
@@ -241,40 +244,45 @@ Case random_case(Algorithm algorithm, int ranks, Index elements, Index begin, st
   return one;
 }
 
-void check_sums(const Case& one, const std::vector<Floats>& results) {
-  Floats expected(at(one.end()), std::numeric_limits<float>::quiet_NaN());
+/// The declared sum of all elements, after it was compared with the plain one in double.
+Floats expected_sums(const Case& one) {
+  Floats sums(at(one.end()), std::numeric_limits<float>::quiet_NaN());
   int beyond = 0;
   for (Index k = one.begin(); k < one.end(); ++k) {
-    expected[at(k)] = reference::sum(one, k);
+    sums[at(k)] = reference::sum(one, k);
     double sum = 0, size = 0;
     bool any = false;
     for (int r = 0; r < one.ranks; ++r) {
       if (!one.factors[at(r)]) continue;
-      const double term = static_cast<double>(*one.factors[at(r)]) * one.values[at(r)][at(k)];
+      const double term = static_cast<double>(*one.factors[at(r)]) * static_cast<double>(one.values[at(r)][at(k)]);
       sum += term, size += std::abs(term), any = true;
     }
-    const double tolerance = one.ranks * size * std::numeric_limits<float>::epsilon();
-    if (any && !(std::abs(expected[at(k)] - sum) <= tolerance)) ++beyond;
+    const double tolerance = one.ranks * size * static_cast<double>(std::numeric_limits<float>::epsilon());
+    if (any && !(std::abs(static_cast<double>(sums[at(k)]) - sum) <= tolerance)) ++beyond;
   }
   CHECK(beyond == 0);
-  const std::size_t first = at(one.begin());
-  for (const Floats& result : results)
-    CHECK(std::memcmp(result.data() + first, expected.data() + first, 4 * (expected.size() - first)) == 0);
+  return sums;
 }
 
-void check_all(const Case& one, std::uint64_t seed) {
-  CAPTURE(name(one.algorithm));
-  CAPTURE(one.ranks);
-  CAPTURE(one.borders);
+void check_all(const std::vector<Case>& rounds, std::uint64_t seed) {
+  const Case& first = rounds.front();
+  CAPTURE(name(first.algorithm));
+  CAPTURE(first.ranks);
   CAPTURE(seed);
-  World world(one, seed);
+  World world(rounds, seed);
   REQUIRE(world.run());
   CHECK(world.overwritten() == 0);
-  CHECK(world.sent() == 2 * (one.ranks - 1) * (one.end() - one.begin()));
-  std::uint32_t flags = 0;
-  for (const std::uint32_t some : one.flags) flags |= some;
-  for (int r = 0; r < one.ranks; ++r) CHECK(world.exchange(r).flags() == flags);
-  check_sums(one, world.results());
+  CHECK(world.sent() == 2 * (first.ranks - 1) * (first.end() - first.begin()) * static_cast<Index>(rounds.size()));
+  for (std::size_t round = 0; round < rounds.size(); ++round) {
+    const Floats expected = expected_sums(rounds[round]);
+    std::uint32_t flags = 0;
+    for (const std::uint32_t some : rounds[round].flags) flags |= some;
+    for (int r = 0; r < first.ranks; ++r) {
+      CHECK(world.flags(r, round) == flags);
+      CHECK(std::memcmp(world.result(r, round).data() + first.begin(), expected.data() + first.begin(),
+                        4 * at(first.end() - first.begin())) == 0);
+    }
+  }
 }
 
 /// A world in which messages are carried by hand, and every result waits to be called finished.
@@ -306,7 +314,7 @@ TEST_CASE("every rank gets the bits of the declared fold, for 2(N-1)n elements, 
       for (const Index elements : {0, 1, ranks - 1, ranks, 2, 13, 127, 1009, 20011})
         for (int again = 0; again < 4; ++again) {
           const Index begin = static_cast<Index>(random() % 50);
-          check_all(random_case(algorithm, ranks, elements, begin, random, again == 0 ? 0 : 3), random());
+          check_all({random_case(algorithm, ranks, elements, begin, random, again == 0 ? 0 : 3)}, random());
         }
 }
 
@@ -316,14 +324,39 @@ TEST_CASE("where hardly anybody has something, or nobody, the same holds") {
     for (int ranks = 1; ranks <= 9; ++ranks)
       for (const unsigned absent : {8u, 10u})
         for (int again = 0; again < 10; ++again)
-          check_all(random_case(algorithm, ranks, 37, 5, random, absent), random());
+          check_all({random_case(algorithm, ranks, 37, 5, random, absent)}, random());
+}
+
+TEST_CASE("round follows round, though some ranks are ahead of others") {
+  std::mt19937_64 random(11);
+  for (const Algorithm algorithm : algorithms)
+    for (int ranks = 1; ranks <= 9; ++ranks)
+      for (int again = 0; again < 10; ++again) {
+        std::vector<Case> rounds;
+        for (int round = 0; round < 6; ++round) {
+          rounds.push_back(random_case(algorithm, ranks, 200, 3, random, 3));
+          rounds.back().borders = rounds.front().borders;
+        }
+        check_all(rounds, random());
+      }
+}
+
+TEST_CASE("a sum or a result of another range than the one that is due is refused") {
+  Recorder port;
+  Floats own(4, 1), theirs(4, 2);
+  for (const Range& wrong : {Range{0, 1}, Range{1, 2}, Range{0, 4}, Range{2, 4}}) {
+    Exchange exchange(Algorithm::ring, 0, 2, {0, 2, 4}, port);
+    exchange.begin(own.data(), 1, 0);
+    exchange.receive(1, {{2, 4}, theirs.data(), 1, 0, nullptr});
+    CHECK_THROWS_AS(exchange.receive(1, {wrong, theirs.data(), 1, 0, nullptr}), std::invalid_argument);
+  }
 }
 
 TEST_CASE("millions of elements are summed as a few are") {
   std::mt19937_64 random(5);
   for (const Algorithm algorithm : algorithms)
     for (const auto& [ranks, elements] : {std::pair(2, 3'000'017), {3, 1'000'003}, {8, 1'048'576}})
-      check_all(random_case(algorithm, ranks, elements, 0, random, 1), random());
+      check_all({random_case(algorithm, ranks, elements, 0, random, 1)}, random());
 }
 
 TEST_CASE("parts cover the range once, end on units, are nearly equal, and every one has its owner") {
@@ -397,14 +430,14 @@ TEST_CASE("a rank says whom it waits for, and nobody while its own result is in 
   CHECK(port.sums.front().data == own.data() + 2);
   CHECK(port.sums.front().factor == 0.5f);
 
-  exchange.receive(1, {.range = {0, 2}, .values = theirs.data(), .factor = 0.25f, .keeper = nullptr});
+  exchange.receive(1, {{0, 2}, theirs.data(), 0.25f, 0, nullptr});
   CHECK(exchange.waits_for() == -1);
   CHECK_FALSE(exchange.done());
   CHECK(port.moves.back() == Move{What::finish, -1, {0, 2}});
   REQUIRE(port.shares.size() == 2);
   CHECK(port.shares[1].data == theirs.data());
 
-  exchange.receive(1, {.range = {2, 4}, .values = theirs.data() + 2, .keeper = nullptr});
+  exchange.receive(1, {{2, 4}, theirs.data() + 2, 1, 0, nullptr});
   CHECK(port.moves.size() == 2);
   exchange.finished();
   CHECK(exchange.done());
@@ -420,7 +453,7 @@ TEST_CASE("what was received is kept until the result is there, and let go of th
   Floats own(4, 1), theirs(4, 2);
   Exchange exchange(Algorithm::direct, 0, 2, {0, 2, 4}, port);
   const auto keeper = std::make_shared<int>(0);
-  exchange.receive(1, {.range = {0, 2}, .values = theirs.data(), .keeper = keeper});
+  exchange.receive(1, {{0, 2}, theirs.data(), 1, 0, keeper});
   exchange.begin(own.data(), 1, 0);
   CHECK(keeper.use_count() == 2);
   exchange.finished();
@@ -430,11 +463,10 @@ TEST_CASE("what was received is kept until the result is there, and let go of th
 TEST_CASE("what was received is let go of once a sum of it was made") {
   Recorder port;
   Floats own(4, 1), theirs(4, 2);
-  Exchange exchange(Algorithm::tree, 1, 4, {0, 4}, port);
   Exchange middle(Algorithm::tree, 2, 4, {0, 4}, port);
   const auto keeper = std::make_shared<int>(0);
   middle.begin(own.data(), 1, 0);
-  middle.receive(3, {.range = {0, 4}, .values = theirs.data(), .keeper = keeper});
+  middle.receive(3, {{0, 4}, theirs.data(), 1, 0, keeper});
   CHECK(keeper.use_count() == 1);
   CHECK(own == Floats(4, 3));
 }
@@ -459,23 +491,18 @@ TEST_CASE("an exchange that is reset goes through another round, with what came 
   }
 }
 
-TEST_CASE("a sum of another range than the one that is due is refused") {
-  Recorder port;
-  Floats own(4, 1), theirs(4, 2);
-  Exchange exchange(Algorithm::tree, 0, 2, {0, 4}, port);
-  exchange.begin(own.data(), 1, 0);
-  CHECK_THROWS_AS(exchange.receive(1, {.range = {0, 3}, .values = theirs.data(), .keeper = nullptr}),
-                  std::invalid_argument);
-}
-
 TEST_CASE("the choice of an algorithm follows from size and ranks, and is one that may be had") {
   for (int ranks = 1; ranks <= 64; ++ranks)
     for (const Index elements : {0, 1, 16'384, 16'385, 10'000'000}) {
       const Algorithm first = choose(elements, ranks);
       CHECK(choose(elements, ranks) == first);
-      const bool power = std::has_single_bit(static_cast<unsigned>(ranks));
-      const Algorithm otherwise = elements <= 16'384 ? Algorithm::tree : Algorithm::ring;
-      CHECK(first == (power ? Algorithm::halving_doubling : otherwise));
+      if (ranks > 2 && elements <= 16'384)
+        CHECK(first == Algorithm::tree);
+      else if (ranks <= 8)
+        CHECK(first == Algorithm::direct);
+      else
+        CHECK(first ==
+              (std::has_single_bit(static_cast<unsigned>(ranks)) ? Algorithm::halving_doubling : Algorithm::ring));
     }
   std::set<std::string> names;
   for (const Algorithm algorithm : algorithms) names.insert(name(algorithm));
