@@ -62,7 +62,7 @@ void check_servers(Rules& rules) {
     rules.error({"topology.external_servers"},
                 "topology.external_servers is {}, but there are {} servers in all, external ones included",
                 topology.external_servers, servers);
-  const bool none = topology.servers == 0 && topology.kind == TopologyKind::parameter_server;
+  const bool none = topology.servers == 0;
   if (none && topology.workers > 1) {
     rules.error({"topology.servers"}, "{} workers need a server: set topology.servers to 1 or more, or auto",
                 topology.workers);
