@@ -387,7 +387,7 @@ std::vector<Flag> all_flags() {
        '\0',
        "POLICIES",
        "which, between commas: bsp, asp, ssp:3, ssp:3:eager, quorum:3, subset:2, local:10, easgd:10, bmuf:10, "
-       "adaptive:0-10, adaptive:period:1-10, each at most once (default: the job's)",
+       "adaptive:0-10, adaptive:period:1-10, sign_vote, gossip, each at most once (default: the job's)",
        {"simulate"},
        false,
        C::none,

@@ -109,6 +109,7 @@ plan::Plan plan_of(const Subject& subject, const job::Sync& policy) {
 job::Job simulated(job::Job job, const Options& options) {
   job::Topology& topology = job.topology;
   topology.external = topology.external_servers = 0;
+  topology.kind = job::TopologyKind::parameter_server;
   topology.servers = options.servers > 0 ? options.servers : std::max<std::int64_t>(1, topology.servers.value_or(1));
   if (options.workers > 0) topology.workers = options.workers;
   if (!options.lose.empty()) job.faults.on_worker_loss = job::OnWorkerLoss::keep_going;
@@ -251,6 +252,18 @@ std::string heading(const Options& options, const sim::Setting& setting) {
 
 }  // namespace
 
+namespace {
+
+/// Its exchanges are simulated in time, by a stand-in that has no weights and no order of its own.
+void refuse_what_gossip_lacks(const Options& options, const job::Sync& policy) {
+  if (policy.policy != job::PolicyName::gossip) return;
+  if (options.real) simulate_usage("--real trains through servers, and gossip has none: leave gossip or --real out");
+  if (!options.trace.empty())
+    simulate_usage("--trace tells what servers did, and gossip has none: leave gossip or --trace out");
+}
+
+}  // namespace
+
 int simulate(const Options& options) {
   check_counts(options);
   const Subject subject = read_subject(options);
@@ -261,6 +274,7 @@ int simulate(const Options& options) {
     setting.steps = static_cast<sync::Clock>(plan_of(subject, job::Sync{}).total_steps);
   if (!options.trace.empty() && policies.size() > 1)
     simulate_usage("--trace is of one policy, and --compare names {}", policies.size());
+  for (const job::Sync& policy : policies) refuse_what_gossip_lacks(options, policy);
   std::vector<sim::Result> results;
   {
     Ticker ticker(options);

@@ -101,6 +101,12 @@ std::string codec_name(Codec codec) {
   return find("sync.codec")->get(job, 0);
 }
 
+std::string topology_name(TopologyKind kind) {
+  Job job;
+  job.topology.kind = kind;
+  return find("topology.kind")->get(job, 0);
+}
+
 const std::vector<std::string>& policy_names() { return find("sync.policy")->info.choices; }
 
 std::optional<PolicyName> policy_named(const std::string& name) {

@@ -31,6 +31,7 @@ const KeyInfo* find_key(std::string_view path);
 
 /// What a job says to choose this policy: "bsp".
 std::string policy_name(PolicyName policy);
+std::string topology_name(TopologyKind kind);
 /// The policy of that name, and all names in order.
 std::optional<PolicyName> policy_named(const std::string& name);
 const std::vector<std::string>& policy_names();

@@ -1,7 +1,9 @@
 /// Rules on training and on the processes that do it.
 
+#include "job/catalogue.hpp"
 #include "job/check.hpp"
 #include "job/distribution.hpp"
+#include "job/resolve.hpp"
 
 namespace dtrain::job {
 namespace {
@@ -54,18 +56,70 @@ void check_servers(Rules& rules) {
                 "topology.external is {}, but there are {} workers in all, external ones "
                 "included",
                 topology.external, topology.workers);
+  if (!has_servers(topology)) return;
   const std::int64_t servers = topology.servers.value_or(1);
   if (rules.sound({"topology.external_servers"}) && topology.external_servers > servers)
     rules.error({"topology.external_servers"},
                 "topology.external_servers is {}, but there are {} servers in all, external ones included",
                 topology.external_servers, servers);
-  const bool none = topology.servers == 0 && topology.kind == TopologyKind::parameter_server;
+  const bool none = topology.servers == 0;
   if (none && topology.workers > 1) {
     rules.error({"topology.servers"}, "{} workers need a server: set topology.servers to 1 or more, or auto",
                 topology.workers);
   } else if (none && topology.external > 0) {
     rules.error({"topology.servers"}, "an external worker needs a server: set topology.servers to 1 or more, or auto");
   }
+}
+
+bool goes_without_servers(PolicyName policy) {
+  using P = PolicyName;
+  return policy == P::bsp || policy == P::subset || policy == P::local || policy == P::bmuf || policy == P::sign_vote;
+}
+
+/// Policy and kind of topology go together.
+void check_kind(Rules& rules) {
+  const PolicyName policy = rules.job.sync.policy;
+  const TopologyKind kind = rules.job.topology.kind;
+  const std::string both[] = {policy_name(policy), topology_name(kind)};
+  if (!rules.sound({"topology.kind", "sync.policy"})) return;
+  if (policy == PolicyName::gossip && kind != TopologyKind::gossip)
+    rules.error({"sync.policy", "topology.kind"},
+                "gossip is between workers, and topology.kind is {}: set topology.kind to gossip", both[1]);
+  else if (kind == TopologyKind::gossip && policy != PolicyName::gossip)
+    rules.error({"topology.kind", "sync.policy"},
+                "topology.kind: gossip has no other policy than gossip, and sync.policy is {}: set sync.policy to "
+                "gossip, or topology.kind to parameter_server",
+                both[0]);
+  else if (kind != TopologyKind::gossip && !has_servers(rules.job.topology) && !goes_without_servers(policy))
+    rules.error({"sync.policy", "topology.kind"},
+                "{} needs servers, and topology.kind is {}, which has none: set topology.kind to parameter_server, or "
+                "sync.policy to bsp, subset, local, bmuf or sign_vote",
+                both[0], both[1]);
+}
+
+/// Where workers exchange among themselves.
+void check_peers(Rules& rules) {
+  const Topology& topology = rules.job.topology;
+  if (has_servers(topology) || !rules.sound({"topology.kind", "topology.workers"})) return;
+  const std::string kind = topology_name(topology.kind);
+  if (topology.servers.value_or(0) > 0)
+    rules.error({"topology.servers", "topology.kind"},
+                "topology.servers is {}, but topology.kind is {}, which has none: leave topology.servers out, or set "
+                "topology.kind to parameter_server",
+                *topology.servers, kind);
+  if (topology.external_servers > 0)
+    rules.error({"topology.external_servers", "topology.kind"},
+                "topology.external_servers is {}, but topology.kind is {}, which has no servers",
+                topology.external_servers, kind);
+  if (topology.workers == 1 && (topology.kind == TopologyKind::gossip || topology.external > 0))
+    rules.error({"topology.workers", "topology.kind"},
+                "topology.kind is {}, but there is only one worker: set topology.workers to 2 or more, or "
+                "topology.kind to parameter_server",
+                kind);
+  if (topology.workers > 1 && rules.job.faults.on_worker_loss == OnWorkerLoss::keep_going)
+    rules.error({"faults.on_worker_loss", "topology.kind"},
+                "a run without servers needs all its workers: set faults.on_worker_loss to stop, or topology.kind to "
+                "parameter_server");
 }
 
 void check_faults(Rules& rules) {
@@ -114,7 +168,7 @@ void check_injection(Rules& rules) {
 bool is_alone(const Rules& rules) {
   const Topology& topology = rules.job.topology;
   const bool outsiders = topology.external > 0 || topology.external_servers > 0;
-  if (topology.kind != TopologyKind::parameter_server) return topology.workers == 1;
+  if (!has_servers(topology)) return topology.workers == 1;
   return topology.servers == 0 || (!topology.servers && topology.workers == 1 && !outsiders);
 }
 
@@ -128,6 +182,9 @@ void check_train(Rules& rules) {
 
 void check_cluster(Rules& rules) {
   check_servers(rules);
+  check_kind(rules);
+  check_peers(rules);
+  if (is_alone(rules)) rules.idle("topology.transport", "a run in one process exchanges nothing");
   check_faults(rules);
   check_links(rules);
   check_injection(rules);

@@ -40,6 +40,7 @@ const std::vector<Owned>& owned_keys() {
                                        {"sync.block_momentum", {P::bmuf}},
                                        {"sync.block_rate", {P::bmuf}},
                                        {"sync.nesterov", {P::bmuf}},
+                                       {"sync.vote_feedback", {P::sign_vote}},
                                        {"sync.rate", {P::asp, P::ssp, P::adaptive}}};
   return keys;
 }
@@ -159,12 +160,37 @@ void check_codec(Rules& rules) {
                        "sync.codec packs gradients, and under {} workers exchange weights: set it to none, or "
                        "sync.policy to one that sends gradients",
                        policy_name(sync.policy));
-  if (is_alone(rules))
-    rules.idle("sync.codec", "one process sends nothing");
-  else if (rules.job.topology.kind != TopologyKind::parameter_server)
-    rules.idle("sync.codec", "workers that exchange among themselves send floats as they are");
+  if (is_alone(rules)) rules.idle("sync.codec", "one process sends nothing");
   check_topk(rules);
   check_levels(rules);
+}
+
+/// Signs know no size: nothing that depends on it goes with them.
+void check_vote(Rules& rules) {
+  const Train& train = rules.job.train;
+  if (rules.job.sync.policy != P::sign_vote) return;
+  if (train.optimizer.type != OptimizerType::sgd)
+    rules.error({"train.optimizer.type", "sync.policy"},
+                "sign_vote takes the majority's step, which is sgd's: set train.optimizer.type to sgd");
+  if (train.clip_norm > 0)
+    rules.error({"train.clip_norm", "sync.policy"}, "signs cannot be clipped: set train.clip_norm to 0");
+  if (rules.job.sync.codec != Codec::none)
+    rules.error({"sync.codec", "sync.policy"}, "sign_vote sends one bit a weight: set sync.codec to none");
+}
+
+/// Policies that one process cannot have.
+void check_alone(Rules& rules) {
+  const P policy = rules.job.sync.policy;
+  if (policy == P::bsp || policy == P::gossip || !is_alone(rules)) return;
+  if (!rules.sound(
+          {"topology.kind", "topology.workers", "topology.external", "topology.servers", "topology.external_servers"}))
+    return;
+  if (has_servers(rules.job.topology))
+    rules.error({"sync.policy"}, "{} needs a server: set topology.servers to 1 or more, or sync.policy to bsp",
+                policy_name(policy));
+  else
+    rules.error({"sync.policy"}, "{} needs others: set topology.workers to 2 or more, or sync.policy to bsp",
+                policy_name(policy));
 }
 
 }  // namespace
@@ -172,10 +198,8 @@ void check_codec(Rules& rules) {
 void check_sync(Rules& rules) {
   const Sync& sync = rules.job.sync;
   if (!rules.sound({"sync.policy"})) return;
-  if (sync.policy != P::bsp && is_alone(rules) &&
-      rules.sound({"topology.workers", "topology.external", "topology.servers", "topology.external_servers"}))
-    rules.error({"sync.policy"}, "{} needs a server: set topology.servers to 1 or more, or sync.policy to bsp",
-                policy_name(sync.policy));
+  check_alone(rules);
+  check_vote(rules);
   check_owners(rules);
   check_adaptive(rules);
   check_counts(rules);

@@ -154,7 +154,7 @@ struct Topology {
   bool operator==(const Topology&) const = default;
 };
 
-enum class PolicyName { bsp, asp, ssp, quorum, subset, local, easgd, bmuf, adaptive };
+enum class PolicyName { bsp, asp, ssp, quorum, subset, local, easgd, bmuf, adaptive, sign_vote, gossip };
 enum class Rate { full, share };
 enum class Compensation { none, staleness, delay };
 enum class AverageMomentum { keep, reset, average };
@@ -181,6 +181,7 @@ struct Sync {
   Compensation compensation = Compensation::none;    ///< asp, ssp
   double lambda = 0.04;                              ///< compensation: delay
   bool adaptive_lambda = false;                      ///< compensation: delay, by a running mean of squares
+  bool vote_feedback = false;                        ///< sign_vote: what signs leave out is added to the next gradient
   Rate rate = Rate::full;  ///< asp, ssp: a push applied as it is, or scaled by its share of the batch
   Codec codec = Codec::none;
   Codec zstd_of = Codec::none;            ///< zstd: whose bytes are packed once more; any but zstd

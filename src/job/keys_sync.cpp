@@ -108,31 +108,41 @@ void add_topk_keys(Keys& keys) {
                             "it is added to what has not been sent; 0 allows any."));
 }
 
+void add_vote_keys(Keys& keys) {
+  keys.push_back(boolean_key("sync.vote_feedback", JOB_FIELD(sync.vote_feedback), "false",
+                             "Under sign_vote, whether what the signs of a gradient leave out is added to the next."));
+}
+
 }  // namespace
 
 void add_sync_keys(Keys& keys) {
   keys.push_back(map_key("sync", "When workers wait for each other, and what they exchange."));
-  keys.push_back(choice_key<PolicyName>("sync.policy", JOB_FIELD(sync.policy),
-                                        {{"bsp", PolicyName::bsp},
-                                         {"asp", PolicyName::asp},
-                                         {"ssp", PolicyName::ssp},
-                                         {"quorum", PolicyName::quorum},
-                                         {"subset", PolicyName::subset},
-                                         {"local", PolicyName::local},
-                                         {"easgd", PolicyName::easgd},
-                                         {"bmuf", PolicyName::bmuf},
-                                         {"adaptive", PolicyName::adaptive}},
-                                        "bsp",
-                                        "bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more "
-                                        "than sync.staleness steps ahead; quorum: a step takes the first pushes; "
-                                        "subset: a step is a few workers' drawn by lot; local: workers step alone and "
-                                        "average; easgd: they pull at a common centre; bmuf: averages with block "
-                                        "momentum; adaptive: ssp or local with a bound set while running."));
+  keys.push_back(
+      choice_key<PolicyName>("sync.policy", JOB_FIELD(sync.policy),
+                             {{"bsp", PolicyName::bsp},
+                              {"asp", PolicyName::asp},
+                              {"ssp", PolicyName::ssp},
+                              {"quorum", PolicyName::quorum},
+                              {"subset", PolicyName::subset},
+                              {"local", PolicyName::local},
+                              {"easgd", PolicyName::easgd},
+                              {"bmuf", PolicyName::bmuf},
+                              {"adaptive", PolicyName::adaptive},
+                              {"sign_vote", PolicyName::sign_vote},
+                              {"gossip", PolicyName::gossip}},
+                             "bsp",
+                             "bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more "
+                             "than sync.staleness steps ahead; quorum: a step takes the first pushes; "
+                             "subset: a step is a few workers' drawn by lot; local: workers step alone and "
+                             "average; easgd: they pull at a common centre; bmuf: averages with block "
+                             "momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, "
+                             "by the majority of the gradients' signs; gossip: pairs of workers average."));
   add_gate_keys(keys);
   add_weight_keys(keys);
   add_push_keys(keys);
   add_codec_keys(keys);
   add_topk_keys(keys);
+  add_vote_keys(keys);
 }
 
 }  // namespace dtrain::job

@@ -16,8 +16,8 @@ using Words = std::vector<std::string>;
 using P = PolicyName;
 
 constexpr const char* forms =
-    "bsp, asp, ssp:3, ssp:3:eager, quorum:3, subset:2, local:10, easgd:10, bmuf:10, adaptive:0-10 or "
-    "adaptive:period:1-10";
+    "bsp, asp, ssp:3, ssp:3:eager, quorum:3, subset:2, local:10, easgd:10, bmuf:10, adaptive:0-10, "
+    "adaptive:period:1-10, sign_vote or gossip";
 constexpr std::int64_t most = 1000000000;
 
 /// A problem, or "".
@@ -56,7 +56,8 @@ Problem read_bounds(const Words& words, Sync& out) {
 /// The words after the policy's name, at least one.
 Problem read_rest(const Words& words, Sync& out) {
   if (out.policy == P::adaptive) return read_bounds(words, out);
-  if (out.policy == P::bsp || out.policy == P::asp) return "it has no number";
+  if (out.policy == P::bsp || out.policy == P::asp || out.policy == P::sign_vote || out.policy == P::gossip)
+    return "it has no number";
   if (out.policy == P::ssp && words.size() == 2 && words[1] == "eager")
     out.eager = true;
   else if (words.size() > 1)

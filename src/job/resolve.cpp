@@ -21,6 +21,8 @@ void settle_bounds(Sync& sync) {
   sync.high = std::max(sync.low, sync.high);
 }
 
+bool has_servers(const Topology& topology) { return topology.kind == TopologyKind::parameter_server; }
+
 bool applies_each_push(const Sync& sync) {
   using P = PolicyName;
   return sync.policy == P::asp || sync.policy == P::ssp ||

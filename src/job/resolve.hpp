@@ -14,6 +14,9 @@ Sync resolve_sync(const Sync& sync, std::int64_t workers);
 /// That last rule alone.
 void settle_bounds(Sync& sync);
 
+/// Whether workers meet at servers; otherwise they exchange among themselves, or there is one of them.
+bool has_servers(const Topology& topology);
+
 /// Whether pushes are applied one by one, each to weights that others have moved meanwhile.
 bool applies_each_push(const Sync& sync);
 

@@ -24,7 +24,7 @@ int Plan::moments() const { return optim::state_count(job.train.optimizer.type);
 
 bool Plan::averages_moments() const {
   return sync::traits(job.sync).weights && job.sync.policy != job::PolicyName::easgd &&
-         job.sync.momentum == job::AverageMomentum::average;
+         job.sync.policy != job::PolicyName::gossip && job.sync.momentum == job::AverageMomentum::average;
 }
 
 int Plan::server_arenas() const {
@@ -43,7 +43,7 @@ int Plan::exchanged_arenas() const { return 1 + (averages_moments() ? moments() 
 
 Index Plan::period() const {
   const job::Sync& sync = job.sync;
-  if (!sync::traits(sync).weights) return 1;
+  if (!sync::traits(sync).weights || sync.policy == job::PolicyName::gossip) return 1;
   return sync.policy == job::PolicyName::adaptive ? std::clamp(sync.period, sync.low, sync.high) : sync.period;
 }
 

@@ -59,6 +59,9 @@ std::string steps_words(const Plan& plan) {
 
 std::string step_words(const Plan& plan) {
   const double rate = plan.job.train.optimizer.learning_rate;
+  if (sync::traits(plan.job.sync).votes)
+    return fmt::format("each weight goes {} where the majority's sign leads{}", shortest(rate),
+                       plan.job.sync.vote_feedback ? ", with feedback of what signs leave out" : "");
   return fmt::format("learning rate {} per step, {:.3g} per row", shortest(rate), rate / rows_of_a_fold(plan));
 }
 
@@ -79,6 +82,7 @@ std::string push_words(const Plan& plan) {
 std::string exchange_words(const Plan& plan) {
   const job::Sync& sync = plan.job.sync;
   const Index single = single_until_steps(plan);
+  if (sync.policy == job::PolicyName::gossip) return "weights averaged with a partner in every step";
   std::string words = single == 0
                           ? fmt::format("every {}", plan.period())
                           : fmt::format("at each of the first {}, then every {}", with_commas(single), plan.period());

@@ -165,7 +165,8 @@ Index Plan::rows_of_steps(Index steps) const {
 }
 
 bool Plan::undo_possible() const {
-  const bool takes_back = job.sync.policy == job::PolicyName::bsp || job.sync.policy == job::PolicyName::subset;
+  const sync::Traits traits = sync::traits(job.sync);
+  const bool takes_back = traits.gated && !traits.decided;
   return servers > 1 && job.faults.on_worker_loss == job::OnWorkerLoss::keep_going && takes_back;
 }
 

@@ -84,7 +84,7 @@ struct Plan {
   /// whose shares are uneven.
   Index worker_rows() const;
   /// A lost worker may make a server take its last step back (two or more servers, faults.on_worker_loss: continue, and
-  /// a policy that takes back: bsp, subset).
+  /// a policy that takes back: bsp, sign_vote, subset).
   bool undo_possible() const;
   /// Floating-point operations of a row forward and backward; the first layer needs no input gradient.
   double flops_per_row() const;

@@ -8,6 +8,7 @@
 #include "math/teams.hpp"
 #include "plan/packing.hpp"
 #include "sync/policy.hpp"
+#include "sync/vote.hpp"
 
 namespace dtrain::role {
 namespace {
@@ -221,6 +222,12 @@ std::span<const float> Owner::compensated(const Segment& segment, std::span<cons
   else
     sync::compensate_delay(lambda, gradient, before(segment), pulled, out);
   return out;
+}
+
+void Owner::apply(const sync::Vote&, const Segment& segment, std::span<const float> votes) {
+  const auto rate = static_cast<float>(input_.learning_rate);
+  const float decay = segment.decays ? static_cast<float>(plan_.job.train.optimizer.weight_decay) : 0.0f;
+  sync::step_vote(votes, {input_.step, segment.begin}, rate, decay, before(segment), after(segment));
 }
 
 void Owner::apply(const sync::Average&, const Segment& segment, std::span<const float> average) {

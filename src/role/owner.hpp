@@ -140,6 +140,7 @@ class Owner {
   bool in_use(const Version& version) const;
   bool step_segment(const Segment& segment, std::span<const Contribution> contributions);
   void apply(const sync::OptimizerStep&, const Segment& segment, std::span<const float> gradient);
+  void apply(const sync::Vote&, const Segment& segment, std::span<const float> votes);
   void apply(const sync::Average&, const Segment& segment, std::span<const float> average);
   void apply(const sync::Elastic& rule, const Segment& segment, std::span<const float> pushed);
   void apply(const sync::Block& rule, const Segment& segment, std::span<const float> average);

@@ -63,8 +63,8 @@ void Server::begin(Update update) {
   for (const int rank : update.ranks) update.rows += inboxes_[static_cast<std::size_t>(rank)].rows();
   for (const int rank : update.ranks) {
     const Inbox& inbox = inboxes_[static_cast<std::size_t>(rank)];
-    update.contributions.push_back(
-        {inbox.floats(), static_cast<float>(static_cast<double>(inbox.rows()) / static_cast<double>(update.rows))});
+    const double share = static_cast<double>(inbox.rows()) / static_cast<double>(update.rows);
+    update.contributions.push_back({inbox.floats(), traits_.votes ? 1.0f : static_cast<float>(share)});
   }
   if (clips() && !update.ranks.empty()) squares_.announce(update.key, owner_.squares(update.contributions));
   pending_.push_back(std::move(update));

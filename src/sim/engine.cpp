@@ -2,6 +2,8 @@
 
 #include "sim/engine.hpp"
 
+#include "sync/gossip.hpp"
+
 #include <algorithm>
 
 #include "base/error.hpp"
@@ -183,6 +185,12 @@ void Engine::finish(Rank rank) {
   push(rank);
 }
 
+/// A partner answers at once: it does that between layers, whatever it computes.
+int Engine::node_of_exchange(int m, Rank rank, Clock clock) const {
+  if (setting_.sync.policy != job::PolicyName::gossip) return node_of_server(m);
+  return sync::partner_of(setting_.seed, rank, clock, active_).value_or(node_of_server(m));
+}
+
 void Engine::push(Rank rank) {
   const Worker& self = worker(rank);
   const bool has_rows = !freight_ || freight_->rows(rank) > 0;
@@ -194,7 +202,7 @@ void Engine::push(Rank rank) {
     message.life = self.life;
     message.clock = self.clock;
     const double bytes = has_rows ? setting_.slice_bytes[static_cast<std::size_t>(m)] * setting_.push_share : 0;
-    transport_.send(rank, node_of_server(m), bytes, message);
+    transport_.send(rank, node_of_exchange(m, rank, self.clock), bytes, message);
     outcome_.bytes_pushed += bytes;
     ++outcome_.messages;
   }

@@ -86,6 +86,8 @@ class Engine {
     return released_[static_cast<std::size_t>(rank) * servers_.size() + static_cast<std::size_t>(m)];
   }
   int node_of_server(int m) const { return setting_.workers + m; }
+  /// Where a rank's exchange of that step goes: to the server, or under gossip to its partner.
+  int node_of_exchange(int m, Rank rank, Clock clock) const;
 
   // The workers' half.
   void start(Rank rank);

@@ -114,7 +114,9 @@ void Engine::send_weights(int m, Rank rank, Message::Kind kind, bool folded, dou
   message.clock = at.newest.clock;
   message.due = at.newest.due;
   if (freight_ && kind == Message::Kind::weights) freight_->send(m, rank, folded);
-  transport_.send(node_of_server(m), rank, bytes, message);
+  const bool answers = at.pushed > 0 && at.newest.clock == at.pushed;
+  const int from = answers ? node_of_exchange(m, rank, at.pushed - 1) : node_of_server(m);
+  transport_.send(from, rank, bytes, message);
   outcome_.bytes_pulled += bytes;
   ++outcome_.messages;
 }

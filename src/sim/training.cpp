@@ -8,6 +8,7 @@
 #include "optim/optimizer.hpp"
 #include "role/role.hpp"
 #include "sync/update.hpp"
+#include "sync/vote.hpp"
 
 namespace dtrain::sim {
 
@@ -29,6 +30,7 @@ void copy(std::span<const float> from, std::span<float> to) { std::copy(from.beg
 
 struct Training::Worker {
   Arena weights;  ///< that it was sent, and averaged moments behind them
+  std::optional<sync::VoteFeedback> feedback;
   Arena gradient;
   std::unique_ptr<role::Owner> own;    ///< where it steps by itself
   bool comes = true;                   ///< what it is sent replaces what it has
@@ -54,6 +56,7 @@ Training::Training(const plan::Plan& plan, const data::Rows& rows)
     Worker& self = *workers_.emplace_back(std::make_unique<Worker>());
     self.weights = Arena(plan.layout.total * plan.exchanged_arenas());
     self.gradient = Arena(plan.layout.total);
+    if (plan.job.sync.vote_feedback && traits_.votes) self.feedback.emplace(plan.layout.total);
     if (traits_.weights) self.own.reset(new role::Owner(role::Owner::of_worker(plan, plan.threads)));
   }
   Arena initial(plan.layout.total);
@@ -118,6 +121,7 @@ void Training::compute(Rank rank, Clock clock, const sync::Turn& turn) {
     if (portion) step = portion->step, part = portion->part;
   }
   if (has_rows) train_on_rows(self, division_.rows(step, part), step);
+  if (has_rows && traits_.votes) take_signs(self, step);
   self.rows_pushed = self.rows_since;
   self.loss_pushed = self.rows_since > 0 ? self.loss_since / static_cast<double>(self.rows_since) : 0;
 }
@@ -139,6 +143,21 @@ void Training::train_on_rows(Worker& self, std::span<const std::uint32_t> rows, 
     diverged("loss", static_cast<Clock>(step));
   self.loss_since += result.loss_sum;
   self.rows_since += rows.size();
+}
+
+/// They take the gradient's place, a piece at a time as a worker sends them.
+void Training::take_signs(Worker& self, Index step) {
+  const double rate = plan::learning_rate(plan_, division_.applied_before(step));
+  for (const plan::Slice& slice : plan_.slices)
+    for (const plan::Piece& piece : slice.pieces) {
+      const std::span<float> gradient =
+          self.gradient.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count));
+      const sync::VotePlace place{static_cast<std::uint64_t>(step), piece.offset};
+      if (self.feedback)
+        self.feedback->take_signs(gradient, place, rate, gradient);
+      else
+        sync::signs_of(gradient, place, gradient);
+    }
 }
 
 /// One step of an optimizer of its own. What is pushed before it is read from the owner's previous version.
@@ -211,7 +230,8 @@ std::vector<role::Contribution> Training::contributions(int server, std::span<co
   for (const Rank rank : ranks) {
     Worker& self = worker(rank);
     role::Contribution& part = out.emplace_back();
-    part.factor = static_cast<float>(static_cast<double>(self.rows_pushed) / static_cast<double>(all));
+    part.factor =
+        traits_.votes ? 1.0f : static_cast<float>(static_cast<double>(self.rows_pushed) / static_cast<double>(all));
     for (int a = 0; a < plan_.exchanged_arenas(); ++a)
       for (const plan::Piece& piece : plan_.slices[static_cast<std::size_t>(server)].pieces) {
         const float* from = self.gradient.data();

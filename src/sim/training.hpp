@@ -53,6 +53,7 @@ class Training final : public Freight {
   Worker& worker(Rank rank);
   role::Owner& owner(int server) { return *owners_[static_cast<std::size_t>(server)]; }
   void train_on_rows(Worker& self, std::span<const std::uint32_t> rows, Index step);
+  void take_signs(Worker& self, Index step);
   void step_alone(Rank rank, Worker& self, Clock clock, const sync::Turn& turn);
   void share_rows(Clock clock);
   void take_in(Worker& self);

@@ -28,7 +28,8 @@ std::unique_ptr<Rhythm> make_gradient_rhythm() { return std::make_unique<Gradien
 
 std::unique_ptr<Policy> make_policy(const job::Sync& sync, const Setup& setup) {
   switch (sync.policy) {
-    case Name::bsp: return make_bsp(setup);
+    case Name::bsp:
+    case Name::sign_vote: return make_bsp(setup);
     case Name::asp: return make_asp(setup);
     case Name::ssp: return make_ssp(sync, setup);
     case Name::quorum: return make_quorum(sync, setup);
@@ -36,6 +37,7 @@ std::unique_ptr<Policy> make_policy(const job::Sync& sync, const Setup& setup) {
     case Name::local:
     case Name::bmuf: return make_local(sync, setup);
     case Name::easgd: return make_easgd(sync, setup);
+    case Name::gossip: return make_gossip(setup);
     case Name::adaptive: return make_adaptive(sync, setup);
   }
   unknown();
@@ -46,11 +48,13 @@ std::unique_ptr<Rhythm> make_rhythm(const job::Sync& sync, const Setup& setup, R
     case Name::bsp:
     case Name::asp:
     case Name::ssp:
-    case Name::quorum: return make_gradient_rhythm();
+    case Name::quorum:
+    case Name::sign_vote: return make_gradient_rhythm();
     case Name::subset: return make_subset_rhythm(sync, setup, rank);
     case Name::local:
     case Name::bmuf: return make_local_rhythm();
     case Name::easgd: return make_easgd_rhythm();
+    case Name::gossip: return make_gossip_rhythm(setup, rank);
     case Name::adaptive: return sync.adapt == job::Adapts::period ? make_local_rhythm() : make_gradient_rhythm();
   }
   unknown();
@@ -66,7 +70,9 @@ Traits traits(const job::Sync& sync) {
     case Name::subset: return {.gated = true, .folds_some = true};
     case Name::local:
     case Name::bmuf: return blocks;
-    case Name::easgd: return {.weights = true};
+    case Name::easgd:
+    case Name::gossip: return {.weights = true};
+    case Name::sign_vote: return {.gated = true, .votes = true};
     case Name::adaptive: return sync.adapt == job::Adapts::period ? blocks : each;
   }
   unknown();
@@ -82,6 +88,8 @@ std::string spec(const job::Sync& sync) {
     case Name::local: return fmt::format("local:{}", sync.period);
     case Name::easgd: return fmt::format("easgd:{}", sync.period);
     case Name::bmuf: return fmt::format("bmuf:{}", sync.period);
+    case Name::sign_vote: return "sign_vote";
+    case Name::gossip: return "gossip";
     case Name::adaptive: return adaptive_spec(sync);
   }
   unknown();

@@ -10,8 +10,9 @@
 /// clock: steps completed by a rank, counted from 0; a push of clock c is what step c gave. A rank pushes in the steps
 /// that it was told are due, and in no others.
 /// Sources: Valiant 1990 (bsp), Dean et al. 2012 (asp), Ho et al. 2013 (ssp), Dai et al. 2015 (eager), Chen et al. 2016
-/// (quorum), Stich 2019 and Lin et al. 2020 (local), Zhang, Choromanska and LeCun 2015 (easgd), Chen and Huo 2016
-/// (bmuf), Zhao et al. 2019 and Wang and Joshi 2019 (adaptive).
+/// (quorum), Bernstein et al. 2018 (sign_vote), Lian et al. 2018 (gossip), Stich 2019 and Lin et al. 2020 (local),
+/// Zhang, Choromanska and LeCun 2015 (easgd), Chen and Huo 2016 (bmuf), Zhao et al. 2019 and Wang and Joshi 2019
+/// (adaptive).
 
 #include <cstdint>
 #include <memory>
@@ -105,7 +106,7 @@ struct Turn {
   enum class Exchange {
     none,
     gradient,        ///< the step's gradient, layer by layer as it becomes final; waits for its release
-    weights_before,  ///< its weights from before the step, which it pulls towards what comes back (easgd)
+    weights_before,  ///< its weights from before the step, which it pulls towards what comes back (easgd, gossip)
     weights_after    ///< its weights after the step, in the place of which it takes what comes back
   };
   bool computes = true;  ///< false: it only waits until it is released into the next step
@@ -129,7 +130,8 @@ struct Traits {
   bool decided = false;   ///< several owners must agree before each update, since no one of them may take it back
   bool abandons = false;  ///< a step may end without a worker's push, whose rows are then queued again
   bool folds_some =
-      false;  ///< a step applies the rows of some workers, so that the run's clocks are more than its steps
+      false;           ///< a step applies the rows of some workers, so that the run's clocks are more than its steps
+  bool votes = false;  ///< of gradients only the signs are sent, and each rank has one vote whatever its rows
 };
 Traits traits(const job::Sync& sync);
 

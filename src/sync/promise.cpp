@@ -14,6 +14,7 @@ using What = Event::What;
 bool is_gated(const job::Sync& sync) {
   switch (sync.policy) {
     case job::PolicyName::bsp:
+    case job::PolicyName::sign_vote:
     case job::PolicyName::quorum:
     case job::PolicyName::subset:
     case job::PolicyName::local:
@@ -21,7 +22,8 @@ bool is_gated(const job::Sync& sync) {
     case job::PolicyName::adaptive: return sync.adapt == job::Adapts::period;
     case job::PolicyName::asp:
     case job::PolicyName::ssp:
-    case job::PolicyName::easgd: break;
+    case job::PolicyName::easgd:
+    case job::PolicyName::gossip: break;
   }
   return false;
 }

@@ -1,5 +1,5 @@
-/// bsp, quorum, subset, local, bmuf, and adaptive by period: steps or blocks in common. The pushes of a block's last
-/// step make one update, and then all go on.
+/// bsp, sign_vote, quorum, subset, local, bmuf, and adaptive by period: steps or blocks in common. The pushes of a
+/// block's last step make one update, and then all go on.
 
 #include <algorithm>
 
@@ -37,7 +37,8 @@ class GatedWitness final : public Witness {
           static_cast<std::size_t>(sync.quorum.value_or(workers > 1 ? static_cast<std::int64_t>(workers) - 1 : 1));
     if (sync.policy == job::PolicyName::subset)
       drawn_ = static_cast<std::size_t>(sync.size.value_or(workers > 1 ? static_cast<std::int64_t>(workers) / 2 : 1));
-    takes_back_ = sync.policy == job::PolicyName::bsp || sync.policy == job::PolicyName::subset;
+    takes_back_ = sync.policy == job::PolicyName::bsp || sync.policy == job::PolicyName::sign_vote ||
+                  sync.policy == job::PolicyName::subset;
     for (std::size_t r = 0; r < workers; ++r) parts_[r].clock = head.clocks[r];
     agrees_ = head.servers > 1 && !takes_back_;
     for (const Rank rank : head.absent) at(rank).is = Part::Is::lost, at(rank).released = false;

@@ -76,7 +76,9 @@ Update update_of(const job::Sync& sync) {
     case Name::ssp:
     case Name::quorum:
     case Name::subset: return OptimizerStep{};
-    case Name::local: return Average{};
+    case Name::sign_vote: return Vote{};
+    case Name::local:
+    case Name::gossip: return Average{};
     case Name::easgd: return Elastic{static_cast<float>(sync.alpha.value())};
     case Name::bmuf:
       return Block{static_cast<float>(sync.block_momentum.value()), static_cast<float>(sync.block_rate), sync.nesterov};

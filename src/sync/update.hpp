@@ -13,6 +13,7 @@
 namespace dtrain::sync {
 
 struct OptimizerStep {};  ///< the fold is a gradient
+struct Vote {};           ///< the fold counts signs: the step of the majority (sync/vote.hpp)
 struct Average {};        ///< the fold is the weights
 /// c += alpha * (x - c), x one worker's weights; that worker: x -= alpha * (x_pushed - c before).
 struct Elastic {
@@ -23,7 +24,7 @@ struct Block {
   float momentum, rate;
   bool nesterov;
 };
-using Update = std::variant<OptimizerStep, Average, Elastic, Block>;
+using Update = std::variant<OptimizerStep, Vote, Average, Elastic, Block>;
 
 /// `sync` is resolved.
 Update update_of(const job::Sync& sync);

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 see="(see dtrain simulate --help)"
-forms="bsp, asp, ssp:3, ssp:3:eager, quorum:3, subset:2, local:10, easgd:10, bmuf:10, adaptive:0-10 or adaptive:period:1-10"
+forms="bsp, asp, ssp:3, ssp:3:eager, quorum:3, subset:2, local:10, easgd:10, bmuf:10, adaptive:0-10, adaptive:period:1-10, sign_vote or gossip"
 expect_usage "--compare must be of $forms; got 'foo' $see" simulate --compare bsp,foo
 expect_usage "--compare must be of $forms; got 'ssp:x': 'x' is no whole number of at least 0 $see" simulate --compare ssp:x
 expect_usage "--compare must be of $forms; got 'bps'; did you mean bsp? $see" simulate --compare bps
@@ -121,6 +121,10 @@ expect_same stderr <<< "dtrain: error: all workers are lost"
 run simulate --compare ssp:3,asp --trace t.jsonl job.yaml
 expect_exit 2
 expect_same stderr <<< "dtrain: error: --trace is of one policy, and --compare names 2 $see"
+expect_usage "--trace tells what servers did, and gossip has none: leave gossip or --trace out $see" \
+  simulate job.yaml --compare gossip --trace trace.jsonl
+expect_usage "--real trains through servers, and gossip has none: leave gossip or --real out $see" \
+  simulate job.yaml --compare gossip --real
 run simulate --compare ssp:3 --compute exponential:1 --trace t.jsonl job.yaml
 expect_exit 0
 ran="the trace"

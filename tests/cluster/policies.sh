@@ -54,6 +54,17 @@ for name in "${gated[@]}"; do
   rm -rf one
 done
 
+# So do those of a vote by sign.
+words=(sync.policy=sign_vote topology.workers=3 train.optimizer.learning_rate=1e-3)
+kept one topology.servers=1 "${words[@]}"
+for servers in 1 2 3; do
+  kept many topology.servers=$servers "${words[@]}"
+  same_weights one many
+  rm -rf many
+done
+kept many topology.servers=2 "${words[@]}" sync.vote_feedback=true
+rm -rf one many
+
 # A quorum of all is bsp, where some ranks have no rows too.
 write_job 42 10
 words=(topology.workers=4 topology.servers=2 train.epochs=4)

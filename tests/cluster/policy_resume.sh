@@ -56,6 +56,7 @@ for servers in 1 2 3; do
   spread=(topology.workers=3 topology.servers=$servers checkpoint.every="$((3 + RANDOM % 30)) step")
   law sync.policy=local sync.period=7 "${moments[@]}" "${spread[@]}"
   law sync.policy=bmuf sync.period=5 "${adam[@]}" "${spread[@]}"
+  law sync.policy=sign_vote train.optimizer.learning_rate=1e-3 "${spread[@]}"
   law sync.policy=subset sync.size=2 "${adam[@]}" "${spread[@]}"
   law sync.policy=quorum sync.quorum=3 "${moments[@]}" "${spread[@]}"
   law sync.policy=adaptive sync.adapt=period sync.low=1 sync.high=9 sync.period=9 "${moments[@]}" "${spread[@]}"

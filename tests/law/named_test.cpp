@@ -116,6 +116,13 @@ TEST_CASE("a subset of all workers is bsp, whoever is lost or joins") {
   }
 }
 
+TEST_CASE("a vote by sign goes as bsp does, whoever is lost or joins") {
+  for (std::uint64_t seed = 1; seed <= pairs; ++seed) {
+    const Schedule bsp = setting_of(seed, job::PolicyName::bsp);
+    side_by_side(seed, bsp, as(bsp, job::PolicyName::sign_vote, [](job::Sync&) {}), true, same_actions);
+  }
+}
+
 TEST_CASE("local with a period of 1 is bsp, and so is local before the step until which it is single") {
   for (std::uint64_t seed = 1; seed <= pairs; ++seed) {
     const Schedule bsp = setting_of(seed, job::PolicyName::bsp);
@@ -278,10 +285,11 @@ TEST_CASE("under subset a rank that is lost changes no other rank's part, but fo
   }
 }
 
-TEST_CASE("only bsp and subset take a step back") {
+TEST_CASE("only bsp, sign_vote and subset take a step back") {
   for (const job::PolicyName policy : law::all_policies) {
     const Schedule setting = setting_of(1, policy);
-    const bool takes_back = policy == job::PolicyName::bsp || policy == job::PolicyName::subset;
+    const bool takes_back =
+        policy == job::PolicyName::bsp || policy == job::PolicyName::sign_vote || policy == job::PolicyName::subset;
     if (takes_back) continue;
     sync::Actions actions;
     CHECK_THROWS_AS(law::make(setting)->undo(0, actions), std::logic_error);

@@ -92,7 +92,7 @@ class FreeOracle final : public Oracle {
   std::vector<Part> parts_;
 };
 
-/// bsp, quorum, subset, local, bmuf, adaptive by period: sets of ranks, and a step.
+/// bsp, sign_vote, quorum, subset, local, bmuf, adaptive by period: sets of ranks, and a step.
 class GatedOracle final : public Oracle {
  public:
   explicit GatedOracle(const Schedule& schedule) : schedule_(schedule) {

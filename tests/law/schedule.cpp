@@ -147,9 +147,9 @@ bool drop_ranks(Story& story, const Maker& maker) {
 }  // namespace
 
 const std::vector<job::PolicyName> all_policies = {
-    job::PolicyName::bsp,    job::PolicyName::asp,    job::PolicyName::ssp,
-    job::PolicyName::quorum, job::PolicyName::subset, job::PolicyName::local,
-    job::PolicyName::easgd,  job::PolicyName::bmuf,   job::PolicyName::adaptive};
+    job::PolicyName::bsp,      job::PolicyName::asp,      job::PolicyName::ssp,   job::PolicyName::quorum,
+    job::PolicyName::subset,   job::PolicyName::local,    job::PolicyName::easgd, job::PolicyName::bmuf,
+    job::PolicyName::adaptive, job::PolicyName::sign_vote};
 
 sync::Setup Schedule::setup() const {
   const bool goes_on = sync.policy == job::PolicyName::adaptive && sync.adapt == job::Adapts::period;

@@ -198,9 +198,7 @@ std::string World::check_change() {
 void World::apply() {
   const bool finishes = traits_.gated && !actions_.release.empty() && actions_.release.front().clock != step_;
   if (finishes) last_updated_ = !actions_.fold.empty();
-  undoable_ =
-      undoable_ ||
-      (finishes && (setting_.sync.policy == job::PolicyName::bsp || setting_.sync.policy == job::PolicyName::subset));
+  undoable_ = undoable_ || (finishes && traits_.gated && !traits_.decided);
   if (actions_.fold.empty()) return;
   const Clock clock = finishes ? actions_.release.front().clock - 1 : pushed_clock_;
   ledger_.apply(actions_.fold, std::vector<Clock>(actions_.fold.size(), clock));

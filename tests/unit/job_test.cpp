@@ -369,8 +369,9 @@ TEST_CASE("numbers of a policy that cannot be are told with their place and what
         "none, or sync.policy to asp or ssp");
 }
 
-TEST_CASE("every policy but bsp needs a server, and says so when there is none") {
+TEST_CASE("every policy but bsp and gossip needs a server, and says so when there is none") {
   for (const std::string& policy : find_key("sync.policy")->choices) {
+    if (policy == "gossip") continue;
     CAPTURE(policy);
     const std::string line = "sync: {policy: " + policy + "}\n";
     const std::string problem = fmt::format(
@@ -746,4 +747,66 @@ TEST_CASE("no text of the fuzzer's corpus crashes the reader, and what is sound 
     CHECK(first.diagnostics.empty() == render(first).empty());
     if (first.ok()) CHECK(read_job(write_job(first.job), "other.yaml").job == first.job);
   }
+}
+
+TEST_CASE("a policy and a kind of topology that cannot go together are told with both keys and the remedy") {
+  const auto message = [](const std::string& topology, const std::string& sync, const std::string& more = "") {
+    const std::string out = told_beside_model("topology: {" + topology + "}\nsync: {" + sync + "}\n" + more);
+    const std::size_t begin = out.find(' ');
+    return out.empty() ? out : out.substr(begin + 1, out.find('\n') - begin - 1);
+  };
+  for (const std::string kind : {"ring", "halving_doubling", "tree", "auto"}) {
+    CAPTURE(kind);
+    const std::string of = "kind: " + kind + ", workers: 3";
+    for (const char* fits : {"bsp", "subset", "local", "bmuf", "sign_vote"})
+      CHECK(message(of, "policy: " + std::string(fits)).empty());
+    for (const std::string lacks : {"asp", "ssp", "quorum", "easgd", "adaptive"})
+      CHECK(message(of, "policy: " + lacks) ==
+            "error: " + lacks + " needs servers, and topology.kind is " + kind +
+                ", which has none: set topology.kind to parameter_server, or sync.policy to bsp, subset, local, bmuf "
+                "or sign_vote");
+    CHECK(message(of, "policy: gossip") ==
+          "error: gossip is between workers, and topology.kind is " + kind + ": set topology.kind to gossip");
+    CHECK(message(of + ", servers: 2", "policy: bsp") ==
+          "error: topology.servers is 2, but topology.kind is " + kind +
+              ", which has none: leave topology.servers out, or set topology.kind to parameter_server");
+    CHECK(message(of + ", servers: 0", "policy: bsp").empty());
+    CHECK(message(of, "policy: bsp", "faults: {on_worker_loss: continue}\n") ==
+          "error: a run without servers needs all its workers: set faults.on_worker_loss to stop, or topology.kind to "
+          "parameter_server");
+    CHECK(message("kind: " + kind, "policy: bsp").empty());
+    CHECK(message("kind: " + kind, "policy: local") ==
+          "error: local needs others: set topology.workers to 2 or more, or sync.policy to bsp");
+  }
+  CHECK(message("kind: gossip, workers: 2", "policy: gossip").empty());
+  CHECK(message("kind: gossip, workers: 2", "policy: bsp") ==
+        "error: topology.kind: gossip has no other policy than gossip, and sync.policy is bsp: set sync.policy to "
+        "gossip, or topology.kind to parameter_server");
+  CHECK(message("kind: gossip, workers: 1", "policy: gossip") ==
+        "error: topology.kind is gossip, but there is only one worker: set topology.workers to 2 or more, or "
+        "topology.kind to parameter_server");
+  CHECK(message("workers: 3", "policy: gossip") ==
+        "error: gossip is between workers, and topology.kind is parameter_server: set topology.kind to gossip");
+  CHECK(message("workers: 3, servers: 0", "policy: bsp") ==
+        "error: 3 workers need a server: set topology.servers to 1 or more, or auto");
+  CHECK(message("kind: ring, workers: 2, external_servers: 1", "policy: bsp") ==
+        "error: topology.external_servers is 1, but topology.kind is ring, which has no servers");
+  CHECK(message("transport: tcp", "policy: bsp") ==
+        "warning: topology.transport has no effect: a run in one process exchanges nothing");
+}
+
+TEST_CASE("a vote by sign takes sgd's step, unclipped, and only it has feedback") {
+  const auto message = [](const std::string& lines) {
+    const std::string out = told_beside_model("topology: {workers: 2}\n" + lines);
+    return out.substr(0, out.find('\n'));
+  };
+  const std::string vote = "sync: {policy: sign_vote}\n";
+  CHECK(message(vote).empty());
+  CHECK(message("sync: {policy: sign_vote, vote_feedback: true}\n").empty());
+  CHECK(message(vote + "train: {optimizer: {type: adam}}\n") ==
+        "a.yaml:4:27: error: sign_vote takes the majority's step, which is sgd's: set train.optimizer.type to sgd");
+  CHECK(message(vote + "train: {clip_norm: 1}\n") ==
+        "a.yaml:4:20: error: signs cannot be clipped: set train.clip_norm to 0");
+  CHECK(message("sync: {policy: bsp, vote_feedback: true}\n") ==
+        "a.yaml:3:36: warning: sync.vote_feedback has no effect: only sign_vote has it, and sync.policy is bsp");
 }

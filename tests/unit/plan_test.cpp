@@ -53,9 +53,9 @@ std::vector<int> ranks_of(const job::Job& job) {
 }
 
 using job::PolicyName;
-constexpr std::array policies{PolicyName::bsp,    PolicyName::asp,    PolicyName::ssp,
-                              PolicyName::quorum, PolicyName::subset, PolicyName::local,
-                              PolicyName::easgd,  PolicyName::bmuf,   PolicyName::adaptive};
+constexpr std::array policies{PolicyName::bsp,      PolicyName::asp,       PolicyName::ssp,   PolicyName::quorum,
+                              PolicyName::subset,   PolicyName::local,     PolicyName::easgd, PolicyName::bmuf,
+                              PolicyName::adaptive, PolicyName::sign_vote, PolicyName::gossip};
 
 }  // namespace
 
@@ -210,7 +210,8 @@ TEST_CASE("only policies that take a step back hold what that needs") {
   for (const auto policy : policies) {
     CAPTURE(job::policy_name(policy));
     job.sync.policy = policy;
-    const bool takes_back = policy == job::PolicyName::bsp || policy == job::PolicyName::subset;
+    const bool takes_back =
+        policy == PolicyName::bsp || policy == PolicyName::sign_vote || policy == PolicyName::subset;
     CHECK(plan_of(job, 1000, 900).undo_possible() == takes_back);
   }
   job.topology.servers = 1;
@@ -319,6 +320,12 @@ TEST_CASE("the plan's line on sync says what the policy will do, in numbers") {
   CHECK(
       line("sync") ==
       "bmuf:10; learning rate 0.05 per own step of 32 rows; weights averaged every 10, block momentum 0.75 (nesterov)");
+  job.sync.policy = job::PolicyName::sign_vote;
+  CHECK(line("sync") == "sign_vote; each weight goes 0.05 where the majority's sign leads");
+  job.sync.vote_feedback = true;
+  CHECK(line("sync") ==
+        "sign_vote; each weight goes 0.05 where the majority's sign leads, with feedback of what signs leave out");
+  job.sync.policy = job::PolicyName::bmuf;
   const Json json = plan::to_json(plan_of(job, 1000, 20));
   CHECK(json["policy"] == "bmuf");
   CHECK(json["bytes_per_worker_step"] == 168);

@@ -120,8 +120,14 @@ inline void random_train(Dice& dice, Job& job) {
 inline void random_sync(Dice& dice, Job& job) {
   const std::int64_t workers = job.topology.workers;
   Sync& sync = job.sync;
-  sync.policy = dice.pick({PolicyName::bsp, PolicyName::asp, PolicyName::ssp, PolicyName::quorum, PolicyName::subset,
-                           PolicyName::local, PolicyName::easgd, PolicyName::bmuf, PolicyName::adaptive});
+  sync.policy =
+      dice.pick({PolicyName::bsp, PolicyName::asp, PolicyName::ssp, PolicyName::quorum, PolicyName::subset,
+                 PolicyName::local, PolicyName::easgd, PolicyName::bmuf, PolicyName::adaptive, PolicyName::sign_vote});
+  sync.vote_feedback = dice.coin();
+  if (sync.policy == PolicyName::sign_vote) {
+    job.train.optimizer.type = OptimizerType::sgd;
+    job.train.clip_norm = 0;
+  }
   sync.staleness = dice.upto(100);
   sync.eager = dice.coin();
   if (dice.coin()) sync.quorum = 1 + dice.upto(workers - 1);
@@ -175,9 +181,7 @@ inline Job random_job(std::uint64_t seed) {
                 dice.pick({OnWorkerLoss::stop, OnWorkerLoss::keep_going}),
                 1 + dice.upto(job.topology.workers - 1),
                 {dice.pick<std::string>({"", "constant:1", "pareto:1,2.5", "two_point: 1, 5, 1/10", "slow:1,3,1"}),
-                 dice.real(1e-3, 1),
-                 dice.coin() ? dice.real(1, 1e11) : 0,
-                 dice.coin() ? dice.real(1e-6, 10) : 0}};
+                 dice.real(1e-3, 1), dice.coin() ? dice.real(1, 1e11) : 0, dice.coin() ? dice.real(1e-6, 10) : 0}};
   job.output = {"/runs/" + job.name, dice.pick({IfExists::make_new, IfExists::replace, IfExists::fail}),
                 1 + dice.upto(999), dice.coin()};
   const double bound = dice.real(-1, 1);

@@ -263,7 +263,7 @@ TEST_CASE("policies are read as summaries write them, and what is wrong is told 
     CAPTURE(text);
     const auto parsed = job::parse_policy(text, {});
     REQUIRE(std::holds_alternative<std::string>(parsed));
-    CHECK(std::get<std::string>(parsed).find("adaptive:period:1-10; got '") != std::string::npos);
+    CHECK(std::get<std::string>(parsed).find("sign_vote or gossip; got '") != std::string::npos);
   }
 }
 

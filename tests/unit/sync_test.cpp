@@ -80,6 +80,8 @@ std::vector<job::Sync> all_policies() {
           periodic(PolicyName::local, 3),
           periodic(PolicyName::easgd, 3),
           periodic(PolicyName::bmuf, 3),
+          sync_of(PolicyName::sign_vote),
+          sync_of(PolicyName::gossip),
           adaptive(job::Adapts::staleness, 0, 4),
           adaptive(job::Adapts::period, 1, 4)};
 }
@@ -193,6 +195,8 @@ TEST_CASE("a spec names the policy and its numbers") {
   CHECK(spec(periodic(PolicyName::local, 10)) == "local:10");
   CHECK(spec(periodic(PolicyName::easgd, 11)) == "easgd:11");
   CHECK(spec(periodic(PolicyName::bmuf, 12)) == "bmuf:12");
+  CHECK(spec(sync_of(PolicyName::sign_vote)) == "sign_vote");
+  CHECK(spec(sync_of(PolicyName::gossip)) == "gossip");
   CHECK(spec(adaptive(job::Adapts::staleness, 0, 10)) == "adaptive:0-10");
   CHECK(spec(adaptive(job::Adapts::period, 1, 10)) == "adaptive:period:1-10");
 }
@@ -202,12 +206,14 @@ TEST_CASE("a policy's traits fit what its update is and begin its spec") {
     const Traits its = traits(sync);
     CAPTURE(spec(sync));
     CHECK(spec(sync).starts_with(job::policy_name(sync.policy)));
-    CHECK(its.weights == !std::holds_alternative<OptimizerStep>(update_of(sync)));
-    const bool blocks = its.weights && sync.policy != PolicyName::easgd;
+    const Update update = update_of(sync);
+    CHECK(its.weights == !(std::holds_alternative<OptimizerStep>(update) || std::holds_alternative<Vote>(update)));
+    CHECK(its.votes == std::holds_alternative<Vote>(update));
+    const bool blocks = its.weights && sync.policy != PolicyName::easgd && sync.policy != PolicyName::gossip;
     CHECK(its.decided == (blocks || sync.policy == PolicyName::quorum));
     CHECK(its.abandons == (sync.policy == PolicyName::quorum));
     CHECK(its.folds_some == (sync.policy == PolicyName::quorum || sync.policy == PolicyName::subset));
-    const bool steps = sync.policy == PolicyName::bsp || its.folds_some;
+    const bool steps = sync.policy == PolicyName::bsp || its.votes || its.folds_some;
     CHECK(its.gated == (blocks || steps));
   }
 }
@@ -225,12 +231,12 @@ TEST_CASE("every rank starts released at its own clock, and an absent one owes n
   }
 }
 
-TEST_CASE("only bsp and subset take an update back") {
+TEST_CASE("only bsp, sign_vote and subset take an update back") {
   for (const job::Sync& sync : all_policies()) {
     CAPTURE(spec(sync));
     Driven run(sync, setup_of(3, 30));
     for (int i = 0; i < 9; ++i) run.push(i % 3);
-    if (sync.policy == PolicyName::bsp || sync.policy == PolicyName::subset)
+    if (sync.policy == PolicyName::bsp || traits(sync).votes || sync.policy == PolicyName::subset)
       CHECK_NOTHROW(run.policy->undo(0, run.out));
     else
       CHECK_THROWS_AS(run.policy->undo(0, run.out), std::logic_error);
@@ -539,7 +545,7 @@ TEST_CASE("easgd owes a push in the last step of every period and of the run, an
 
 TEST_CASE("a rhythm exchanges gradients in each step, weights where a push is due") {
   for (const job::Sync& sync : all_policies()) {
-    if (sync.policy == PolicyName::subset) continue;
+    if (sync.policy == PolicyName::subset || sync.policy == PolicyName::gossip) continue;
     CAPTURE(spec(sync));
     const auto rhythm = make_rhythm(sync, setup_of(4, 10), 1);
     const bool elastic = sync.policy == PolicyName::easgd;
@@ -656,6 +662,9 @@ TEST_CASE("each policy has its update, and keeps the arenas that it needs") {
   CHECK(std::get<Elastic>(update_of(sync_of(PolicyName::easgd))).alpha == 0.25f);
   CHECK(std::get<Block>(update_of(sync_of(PolicyName::bmuf))).momentum == 0.75f);
   CHECK(std::holds_alternative<Average>(update_of(sync_of(PolicyName::local))));
+  CHECK(std::holds_alternative<Average>(update_of(sync_of(PolicyName::gossip))));
+  CHECK(std::holds_alternative<Vote>(update_of(sync_of(PolicyName::sign_vote))));
+  CHECK(extra_arenas(sync_of(PolicyName::sign_vote)) == 0);
   CHECK(extra_arenas(sync_of(PolicyName::bmuf)) == 2);
   job::Sync delay = sync_of(PolicyName::asp);
   delay.compensation = job::Compensation::delay;
