@@ -382,6 +382,35 @@ TEST_CASE("every policy but bsp and gossip needs a server, and says so when ther
   }
 }
 
+TEST_CASE("a codec that the policy or its own numbers cannot go with is told, and so are keys of other codecs") {
+  const auto message = [](const std::string& sync, const std::string& rest = "topology: {workers: 4}") {
+    const std::string out = told_beside_model(rest + "\nsync: {" + sync + "}\n");
+    return out.substr(0, out.find('\n'));
+  };
+  for (const std::string policy : {"local", "easgd", "bmuf", "adaptive, adapt: period, low: 1"}) {
+    const std::string out = message("codec: fp16, policy: " + policy);
+    CHECK(out.find("a.yaml:3:15: error: sync.codec packs gradients, and under ") == 0);
+  }
+  for (const std::string policy : {"bsp", "asp", "ssp", "quorum", "subset", "adaptive"})
+    CHECK(message("codec: fp16, policy: " + policy).empty());
+  CHECK(message("codec: qsgd, levels: 7").empty());
+  CHECK(message("codec: qsgd, levels: 7, feedback: true").find("a.yaml:3:29: error: sync.levels is 7, and with ") == 0);
+  CHECK(message("codec: zstd, zstd_of: zstd").find("error: sync.zstd_of must be one of none, fp16") !=
+        std::string::npos);
+  CHECK(message("codec: topk, feedback: true") ==
+        "a.yaml:3:31: warning: sync.feedback has no effect: only sync.codec: fp16, bf16, qsgd and onebit have it");
+  CHECK(message("codec: onebit, feedback: maybe") ==
+        "a.yaml:3:33: error: sync.feedback must be true, false or auto, got 'maybe'");
+  CHECK(message("codec: onebit, density: 0.5") ==
+        "a.yaml:3:32: warning: sync.density has no effect: only sync.codec: topk has it");
+  CHECK(message("codec: fp16, zstd_of: qsgd") ==
+        "a.yaml:3:30: warning: sync.zstd_of has no effect: only sync.codec: zstd has it");
+  CHECK(message("codec: fp16", "topology: {workers: 1}") ==
+        "a.yaml:3:15: warning: sync.codec has no effect: one process sends nothing");
+  CHECK(message("codec: topk", "topology: {workers: 4}\ntrain: {optimizer: {type: adam}}")
+            .find("warning: topk sends most values late") != std::string::npos);
+}
+
 TEST_CASE("a policy's key that another policy would read is told to be idle") {
   const auto message = [](const std::string& sync) {
     const std::string out = told_beside_model("topology: {workers: 4}\nsync: {" + sync + "}\n");

@@ -10,6 +10,7 @@
 #include "job/catalogue.hpp"
 #include "job/resolve.hpp"
 #include "math/fold.hpp"
+#include "plan/packing.hpp"
 #include "plan/plan.hpp"
 #include "sync/policy.hpp"
 
@@ -335,4 +336,53 @@ TEST_CASE("threads share out the cores among the roles of the machine, and are a
   CHECK(plan_of(job_of({900}, 2, 2), 100, 900).threads == 1);
   CHECK(plan_of(job_of({900}, 1, 0), 100, 900).threads == 4);
   CHECK(plan_of(job_of({900}, 40, 1), 100, 900).threads == 1);
+}
+
+TEST_CASE("changes are packed where all workers take the same steps, by codecs whose losses fade") {
+  job::Job job = job_of({100, 10}, 3, 2);
+  job.sync.codec = job::Codec::onebit;
+  for (const PolicyName policy : policies) {
+    job.sync.policy = policy;
+    const plan::Plan plan = plan_of(job, 1000, 50);
+    const bool gated = policy == PolicyName::bsp || policy == PolicyName::quorum || policy == PolicyName::subset;
+    CHECK(plan::packs_changes(plan) == gated);
+    CHECK(plan::packs_gradients(plan) == !sync::traits(plan.job.sync).weights);
+  }
+  job.sync.policy = PolicyName::bsp;
+  job.sync.codec = job::Codec::zstd;
+  CHECK_FALSE(plan::packs_changes(plan_of(job, 1000, 50)));
+  job.sync.zstd_of = job::Codec::fp16;
+  CHECK(plan::packs_changes(plan_of(job, 1000, 50)));
+  job.sync.codec = job::Codec::qsgd;
+  job.sync.levels = 7;
+  CHECK(plan::render(plan_of(job, 1000, 50)).find("weights down as they are, since so few levels") !=
+        std::string::npos);
+  job.topology.servers = 0;
+  job.topology.workers = 1;
+  CHECK_FALSE(plan::packs_gradients(plan_of(job, 1000, 50)));
+}
+
+TEST_CASE("packed bytes are those of all pieces, in the mean over the warm-up and what comes after it") {
+  job::Job job = job_of({100, 10}, 2, 2);
+  job.sync.codec = job::Codec::fp16;
+  const plan::Plan halves = plan_of(job, 1000, 50);
+  CHECK(halves.push_bytes() == 2.0 * double(halves.layout.total));
+  CHECK(halves.pull_bytes() == halves.push_bytes());
+  CHECK(halves.plain_bytes() == double(halves.step_bytes()));
+  job.sync.codec = job::Codec::topk;
+  job.sync.density = 0.01;
+  job.train.batch = 100;
+  job.train.epochs = 3;  // 30 steps
+  job.sync.density_warmup = {10, job::Unit::step};
+  const plan::Plan plan = plan_of(job, 1000, 50);
+  double sum = 0;
+  for (int step = 0; step < 30; ++step)
+    for (const plan::Slice& slice : plan.slices)
+      for (const plan::Piece& piece : slice.pieces)
+        sum += double(codec::bytes(plan::codec_options(plan.job), static_cast<std::size_t>(piece.count),
+                                   std::min(1.0, step / 10.0)));
+  CHECK(plan.push_bytes() * 30 == doctest::Approx(sum));
+  CHECK(plan.pull_bytes() > 1.5 * plan.push_bytes());  // twice the density
+  CHECK(plan::kept_arenas(plan) == 1);
+  CHECK(plan.workers_keep());
 }
