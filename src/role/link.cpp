@@ -140,7 +140,7 @@ wire::Message Link::await(std::uint64_t step, Phase phase) {
 }
 
 void Link::slow_data(const job::Inject& inject) {
-  if (inject.slows_links()) slow_.emplace(inject.bandwidth, Seconds(inject.latency));
+  if (inject.slows_links() && !slow_) slow_.emplace(inject.bandwidth, Seconds(inject.latency));
 }
 
 void Link::suit_data(wire::Socket& socket) {

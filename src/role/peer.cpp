@@ -135,6 +135,9 @@ void Peer::poll(int timeout_ms, Phase phase) {
   wire::Poller poller;
   link_.watch(poller);
   doors_.watch(poller);
+  // Nothing comes from there, but over a slow link something may wait to leave.
+  for (const auto& other : others_)
+    if (other) poller.add(*other);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
 }

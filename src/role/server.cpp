@@ -97,6 +97,7 @@ void Server::pump(int timeout_ms) {
     wire::Poller poller;
     link_.watch(poller);
     doors_.watch(poller);
+    for (wire::Socket& other : others_) poller.add(other);  // what a slow link keeps leaves meanwhile
     poller.wait(timeout_ms);
   }
   doors_.serve();
