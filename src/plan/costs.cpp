@@ -61,8 +61,9 @@ double Plan::pull_bytes() const {
 
 double Plan::plain_bytes() const {
   if (owners() == 1 && servers == 0) return 0;
-  // All ranks together move 2 (N-1) n elements.
-  const double moved = peers() ? 2.0 * (workers - 1) / workers : 1;
+  // All ranks together move 2 (N-1) n elements; in pairs each active one sends and gets n.
+  const int messages = pairs() ? (workers + 1) / 2 : workers - 1;  // each answered or gathered again
+  const double moved = peers() ? 2.0 * messages / workers : 1;
   const double single = total_steps > 0 ? double(single_until_steps(*this)) / double(total_steps) : 0;
   return moved * double(step_bytes()) * exchanged_arenas() * (single + (1 - single) / double(period()));
 }

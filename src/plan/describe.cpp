@@ -110,6 +110,9 @@ std::string sync_words(const Plan& plan) {
 
 /// Without servers.
 std::string collective_words(const Plan& plan) {
+  if (plan.pairs())
+    return fmt::format("in pairs: even ranks ask, odd ranks answer; {} sent a worker and step",
+                       human_bytes(plan.push_bytes()));
   const char* why = plan.job.topology.kind == job::TopologyKind::automatic ? ", chosen by sizes and numbers" : "";
   return fmt::format("{} among {} workers{}, {} bucket{}; {} sent a worker and step", collective::name(plan.algorithm),
                      plan.workers, why, plan.buckets.size(), plan.buckets.size() == 1 ? "" : "s",

@@ -209,7 +209,10 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   plan.workers = static_cast<int>(job.topology.workers);
   plan.threads = decide_threads(plan);
   plan.algorithm = decide_algorithm(plan);
-  if (plan.peers())
+  if (plan.pairs()) {
+    plan.slices.assign(static_cast<std::size_t>(plan.workers), {0, plan.layout.total, {}});
+    plan.slices.front().pieces = make_pieces(plan.layout, 0, plan.layout.total);
+  } else if (plan.peers())
     share_among_workers(plan);
   else
     plan.slices = make_slices(plan.layout, std::max(1, plan.servers));

@@ -64,6 +64,8 @@ struct Plan {
 
   /// Whether workers exchange among themselves.
   bool peers() const { return servers == 0 && workers > 1; }
+  /// Whether they do so in pairs (gossip): nobody owns a part, each has all weights of its own.
+  bool pairs() const { return peers() && job.sync.policy == job::PolicyName::gossip; }
   /// Who owns a part of the weights: servers or, without any, all workers.
   int owners() const { return servers > 0 ? servers : workers; }
   /// Bytes of one arena: 4n.

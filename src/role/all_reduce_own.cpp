@@ -16,7 +16,7 @@ void AllReduce::own_step() {
   if (division_.count(step, rank_) > 0) {
     own_->open(1, after);
     train_on_rows(own_->current().weights.span());
-    finish_own_step(after);
+    finish_own_step(after, true);
   } else {
     link_.record({clock_, 0, 0});
   }

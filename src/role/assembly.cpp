@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "math/fold.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::role {
@@ -86,9 +87,9 @@ bool Assembly::whole(const Entry& entry) const {
   for (std::size_t m = 0; m < entry.cuts.size(); ++m) {
     if (!entry.cuts[m]) return false;
     const std::size_t arenas = entry.cuts[m]->save ? 1 + static_cast<std::size_t>(plan_.server_arenas()) : 1;
-    if (entry.pieces[m] < arenas * plan_.slices[m].pieces.size()) return false;
+    if (!plan_.pairs() && entry.pieces[m] < arenas * plan_.slices[m].pieces.size()) return false;
   }
-  return !entry.cuts.front()->save || has_own(entry);
+  return (!entry.cuts.front()->save && !plan_.pairs()) || has_own(entry);
 }
 
 /// All of what a worker keeps of its own.
@@ -112,7 +113,16 @@ store::OwnState Assembly::fresh_own(const Arena& weights) const {
   return own;
 }
 
+/// In pairs nobody has the model: it is the mean of what all have, in the order of the ranks.
+void Assembly::average_own(Entry& entry) const {
+  std::vector<Share> shares;
+  for (const Own& own : entry.own)
+    shares.push_back({own.state.weights.data(), 1.0f / static_cast<float>(entry.own.size())});
+  fold(shares, entry.weights.span());
+}
+
 Snapshot Assembly::snapshot_of(Entry entry) {
+  if (plan_.pairs()) average_own(entry);
   const Cut& cut = *entry.cuts.front();
   Snapshot snapshot{cut.evaluate, cut.save, cut.last, {}};
   store::State& state = snapshot.state;

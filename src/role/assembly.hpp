@@ -52,6 +52,7 @@ class Assembly {
   bool add_own_piece(const wire::Message& message);
   store::OwnState fresh_own(const Arena& weights) const;
   Snapshot snapshot_of(Entry entry);
+  void average_own(Entry& entry) const;
   const plan::Plan& plan_;
   bool workers_keep_;
   std::vector<bool> lost_;  ///< per worker

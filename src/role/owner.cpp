@@ -7,6 +7,7 @@
 #include "job/resolve.hpp"
 #include "math/teams.hpp"
 #include "plan/packing.hpp"
+#include "sync/gossip.hpp"
 #include "sync/policy.hpp"
 #include "sync/vote.hpp"
 
@@ -395,6 +396,19 @@ Publisher::Arenas Owner::changing() const {
 }
 
 codec::Turn Owner::change_turn() const { return {next_->updates, 1, plan::warmed(plan_, current_->applied_rows)}; }
+
+void Owner::average_with(std::span<const plan::Piece> pieces, const std::vector<const float*>& theirs) {
+  Version& mean = free_version();
+  for (std::size_t p = 0; p < pieces.size(); ++p) {
+    const Index begin = pieces[p].offset - slice_.begin, count = pieces[p].count;
+    sync::average_pair(part(std::as_const(current_->weights).span(), begin, count),
+                       {theirs[p], static_cast<std::size_t>(count)}, part(mean.weights.span(), begin, count));
+  }
+  std::swap(mean.moments, current_->moments);
+  mean.updates = current_->updates;
+  mean.applied_rows = current_->applied_rows;
+  previous_ = current_ = &mean;
+}
 
 void Owner::undo() { current_ = previous_; }
 

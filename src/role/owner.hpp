@@ -117,6 +117,9 @@ class Owner {
   void add_squares(Index offset, std::span<const Share> shares, std::vector<double>& sums);
   std::optional<Index> close();
 
+  /// The mean of the weights and these, piece by piece, takes their place; what is on its way stays as it is.
+  void average_with(std::span<const plan::Piece> pieces, const std::vector<const float*>& theirs);
+
   /// Returns to the version before the last step. Once only, and only if nothing was stepped since.
   void undo();
 

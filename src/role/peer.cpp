@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "role/all_reduce_role.hpp"
+#include "role/gossip_role.hpp"
 #include "role/role.hpp"
 
 namespace dtrain::role {
@@ -87,9 +88,10 @@ void Peer::note_loss(double loss_sum, std::uint64_t rows) {
 }
 
 /// Clipping needs the norm of the whole gradient; otherwise every layer has been stepped when it was ready.
-void Peer::finish_own_step(Index after) {
-  const std::optional<Index> bad =
-      plan_.job.train.clip_norm > 0 ? own_->step_clipped(own_gradient_, after) : own_->close();
+void Peer::finish_own_step(Index after, bool by_layers) {
+  const std::optional<Index> bad = plan_.job.train.clip_norm > 0 ? own_->step_clipped(own_gradient_, after)
+                                   : by_layers                   ? own_->close()
+                                                                 : own_->step(own_gradient_, 1, after);
   if (bad)
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on on worker {}; a lower "
@@ -239,7 +241,11 @@ void Peer::send_tally() {
 }
 
 void be_peer(Link& link, const Welcome& welcome) {
-  const std::unique_ptr<Peer> peer = std::make_unique<AllReduce>(link, welcome);
+  std::unique_ptr<Peer> peer;
+  if (plan_of(welcome).pairs())
+    peer = std::make_unique<Gossip>(link, welcome);
+  else
+    peer = std::make_unique<AllReduce>(link, welcome);
   link.send(wire::Type::ready, pack(Ready{peer->endpoints()}));
   peer->start(await_start(link));
   peer->train();

@@ -49,8 +49,8 @@ class Peer : public model::LayerEvents {
   void await_load(std::uint64_t floats);
   /// Forward and backward on this step's rows.
   void train_on_rows(std::span<const float> weights);
-  /// Its own optimizer's step with the gradient of this step.
-  void finish_own_step(Index after);
+  /// Its own optimizer's step with the gradient of this step, unless that was taken layer by layer.
+  void finish_own_step(Index after, bool by_layers);
   void pad_step();
   bool ends_backward(int layer) const { return layer == static_cast<int>(plan_.layout.layers.size()) - 1; }
   Wanted wanted_between(Index before, Index after) const;
