@@ -178,6 +178,16 @@ void check_vote(Rules& rules) {
     rules.error({"sync.codec", "sync.policy"}, "sign_vote sends one bit a weight: set sync.codec to none");
 }
 
+/// Pairs meet when they meet: there are no steps in common to tell of, or to save at.
+void check_gossip(Rules& rules) {
+  if (rules.job.sync.policy != P::gossip) return;
+  if (rules.job.output.trace) rules.idle("output.trace", "no trace is kept under gossip");
+  if (rules.job.checkpoint.every.unit == Unit::time && rules.job.checkpoint.every.value > 0)
+    rules.error({"checkpoint.every", "sync.policy"},
+                "checkpoint.every is a time, and under gossip workers save when each has done as many steps: set it to "
+                "steps or epochs");
+}
+
 /// Policies that one process cannot have.
 void check_alone(Rules& rules) {
   const P policy = rules.job.sync.policy;
@@ -205,6 +215,7 @@ void check_sync(Rules& rules) {
   check_counts(rules);
   check_compensation(rules);
   check_codec(rules);
+  check_gossip(rules);
   if (averages(sync) && rules.sound({"train.optimizer.type"}) && !has_moments(rules.job.train.optimizer.type))
     rules.idle("sync.momentum", "sgd has no moments");
 }

@@ -13,6 +13,7 @@
 #include "report/summary.hpp"
 #include "store/model_file.hpp"
 #include "sync/policy.hpp"
+#include "wire/shared.hpp"
 
 namespace dtrain::role {
 namespace {
@@ -83,12 +84,24 @@ void put_codec(Json& summary, const plan::Plan& plan, const std::vector<RoleRepo
   if (counted > 0) summary["codec"]["ratio"] = plain / counted;
 }
 
+/// Shared memory needs more of a machine than sockets do.
+job::Job with_transport(job::Job job, const Log& log) {
+  const bool wanted = job.topology.transport == job::Transport::shared_memory &&
+                      (job.topology.workers > 1 || job.topology.servers.value_or(0) > 0);
+  const auto obstacle = wanted ? wire::SharedMemory::obstacle() : std::nullopt;
+  if (!obstacle) return job;
+  log.warn("no shared memory between roles ({}): they use Unix sockets, as topology.transport: ipc does", *obstacle);
+  job.topology.transport = job::Transport::ipc;
+  return job;
+}
+
 }  // namespace
 
 Course::Course(const RunRequest& request)
     : request_(request),
       survey_(data::survey(request.job)),
-      plan_(plan::make_plan(request.job, this_host(), survey_.facts, survey_.encoding.width)),
+      plan_(plan::make_plan(with_transport(request.job, request.log), this_host(), survey_.facts,
+                            survey_.encoding.width)),
       folder_(folder_for(request)),
       metrics_(folder_.path() / "metrics.jsonl"),
       progress_(request.progress, request.color, request.job.name),

@@ -150,6 +150,23 @@ class SharedMemory::Mapping {
 SharedMemory::SharedMemory() : blocks_(std::make_shared<Registry>()) {}
 SharedMemory::~SharedMemory() = default;
 
+std::optional<std::string> SharedMemory::obstacle() {
+  try {
+    SharedMemory ours, theirs;
+    Arena arena = ours.arena(1);
+    const auto lies = ours.locate(arena.span());
+    Header header;
+    header.block = lies->block, header.place = lies->place, header.at = lies->at;
+    header.count = 1;
+    lies->readers->fetch_add(1, std::memory_order_relaxed);
+    const auto read = theirs.read(header);
+    if (const auto* refusal = std::get_if<Refusal>(&read)) return refusal->why;
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 Arena SharedMemory::arena(Index count) {
   auto block = std::make_shared<Block>(static_cast<std::size_t>(count), blocks_);
   float* data = block->data();

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <variant>
 
 #include "math/matrix.hpp"
@@ -50,6 +51,9 @@ class SharedMemory {
   ~SharedMemory();
   SharedMemory(const SharedMemory&) = delete;
   SharedMemory& operator=(const SharedMemory&) = delete;
+
+  /// Whether this machine lets one process map what another one has: a try with ourselves. Why not, or nothing.
+  static std::optional<std::string> obstacle();
 
   /// Zeroed floats that others can map. Throws Error(Kind::environment) if there is no memory for them.
   Arena arena(Index count);
