@@ -167,6 +167,7 @@ function __dtrain_assignments
         'sync.topk_momentum=' 'Under topk, the momentum of the velocity that each worker keeps: what an optimizer with momentum would make of gradients that all are sent.' \
         'sync.masking=' 'Under topk with sync.topk_momentum, whether the velocity of a value that is sent begins anew.' \
         'sync.topk_clip=' 'Under topk, the most that the norm of a worker\'s gradient may be, piece by piece, before it is added to what has not been sent; 0 allows any.' \
+        'sync.vote_feedback=' 'Under sign_vote, whether what the signs of a gradient leave out is added to the next.' \
         'checkpoint.every=' 'Length or time between checkpoints; 0 writes none on the way.' \
         'checkpoint.keep=' 'How many of the newest checkpoints are kept.' \
         'faults.stalled_after=' 'Time without progress after which a role counts as lost.' \
@@ -298,6 +299,7 @@ function __dtrain_keys
         'sync.topk_momentum' 'Under topk, the momentum of the velocity that each worker keeps: what an optimizer with momentum would make of gradients that all are sent.' \
         'sync.masking' 'Under topk with sync.topk_momentum, whether the velocity of a value that is sent begins anew.' \
         'sync.topk_clip' 'Under topk, the most that the norm of a worker\'s gradient may be, piece by piece, before it is added to what has not been sent; 0 allows any.' \
+        'sync.vote_feedback' 'Under sign_vote, whether what the signs of a gradient leave out is added to the next.' \
         'checkpoint' 'What is kept to resume from.' \
         'checkpoint.every' 'Length or time between checkpoints; 0 writes none on the way.' \
         'checkpoint.keep' 'How many of the newest checkpoints are kept.' \
