@@ -13,6 +13,7 @@
 #include "cli/verbs.hpp"
 #include "job/catalogue.hpp"
 #include "job/read.hpp"
+#include "job/resolve.hpp"
 #include "launch/children.hpp"
 #include "math/gemm.hpp"
 #include "plan/packing.hpp"
@@ -134,6 +135,10 @@ Subject read_subject(const Options& options) {
   warn(warnings);
   if (options.real) role::prepare_threads(job);
   subject.job = simulated(job, options);
+  if (!job::has_servers(job.topology) && job.sync.policy != job::PolicyName::gossip)
+    Log(level(options), "dtrain: ")
+        .warn("exchanges without servers are not foreseen: instead of topology.kind: {}, servers are simulated",
+              job::topology_name(job.topology.kind));
   subject.survey = data::survey(subject.job);
   if (options.real) {
     set_blas_threads(1);

@@ -158,10 +158,11 @@ void Tracker::end() {
 
 double Tracker::seconds() const { return Seconds((ended_ ? last_at_ : Clock::now()) - started_).count(); }
 
+/// Records come in bursts, several steps a beat: of a short run only the whole says something.
 double Tracker::steady_rate() const {
-  const double seconds = Seconds(last_at_ - warm_at_).count();
-  if (warm_rows_ < 0 || seconds <= 0) return 0;
-  return static_cast<double>(rows_ - warm_rows_) / seconds;
+  const double span = Seconds(last_at_ - warm_at_).count();
+  if (warm_rows_ >= 0 && span >= 0.5) return static_cast<double>(rows_ - warm_rows_) / span;
+  return seconds() > 0 ? static_cast<double>(rows_) / seconds() : 0;
 }
 
 std::optional<double> Tracker::train_loss() const {

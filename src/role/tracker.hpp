@@ -32,7 +32,7 @@ class Tracker {
   std::uint64_t slowest() const;  ///< the least step that an active rank has to report next
   Index rows() const { return rows_; }
   double seconds() const;
-  /// Rows a second after the first tenth of the run's rows.
+  /// Rows a second after the first tenth of the run's rows; of a run that is over in a moment, of all of it.
   double steady_rate() const;
   /// Mean over about the last epoch; nullopt before the first record.
   std::optional<double> train_loss() const;
