@@ -30,9 +30,10 @@ bytes() {
   is "$push == $pull && $push >= $weights / 8 && $push < $weights / 8 * 4 / 3 + 24" "the bytes of a step of $weights weights"
 }
 
-# same KEY=VALUE...: on one server, on two and on none, whatever kind of exchange was asked for.
+# same KINDS KEY=VALUE...: on one server, on two and on none, whatever kind of exchange was asked for.
 same() {
-  local kind
+  local kind kinds=$1
+  shift
   train one topology.workers=3 topology.servers=1 "${vote[@]}" "$@"
   expect_exit 0
   bytes one 1
@@ -40,7 +41,7 @@ same() {
   expect_exit 0
   bytes other 1
   same_weights one other
-  for kind in ring halving_doubling tree auto; do
+  for kind in $kinds; do
     rm -rf other
     train other topology.workers=3 topology.kind=$kind "${vote[@]}" "$@"
     expect_exit 0
@@ -51,8 +52,8 @@ same() {
 }
 
 write_job 640 32
-same
-same train.optimizer.weight_decay=0.1 train.schedule.type=cosine train.schedule.warmup='5 step'
+same 'ring halving_doubling tree auto'
+same ring train.optimizer.weight_decay=0.1 train.schedule.type=cosine train.schedule.warmup='5 step'
 write_job 42 10  # some have nothing to do in a step
 train one topology.workers=4 topology.servers=1 train.epochs=4 "${vote[@]}"
 for where in topology.servers=2 topology.kind=ring; do
@@ -64,15 +65,15 @@ done
 rm -rf one
 
 # The main job.
-for feedback in false true; do
-  for where in topology.servers=2 topology.kind=ring; do
-    mapfile -t words < <(set_words "${vote[@]}" sync.vote_feedback=$feedback topology.threads=1 train.optimizer.type=sgd)
-    [ $where != topology.kind=ring ] || words+=(--set topology.servers=0)
-    run run "$digits" --out learned -q "${words[@]}" --set $where
-    expect_exit 0
-    rm -rf learned
-  done
-done
+learns() {
+  local words
+  mapfile -t words < <(set_words sync.policy=sign_vote train.optimizer.type=sgd train.optimizer.learning_rate=2e-3 topology.threads=1 "$@")
+  run run "$digits" --out learned -q "${words[@]}"
+  expect_exit 0
+  rm -rf learned
+}
+learns topology.servers=2
+learns topology.servers=0 topology.kind=ring sync.vote_feedback=true
 
 reached_or_gone() { at_step cut "$1" || gone "$leader"; }
 

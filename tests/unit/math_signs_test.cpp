@@ -54,7 +54,7 @@ TEST_CASE("a sign is that of the value, and of none (-1)^(step + index); bits an
         for (std::size_t k = 0; k < count; ++k)
           REQUIRE(by_value[k] == expected_sign(values[k], step, static_cast<std::uint64_t>(first) + k));
         const Bits bits = bits_of(values, place);
-        if (count % 8 != 0) CHECK(std::to_integer<unsigned>(bits.back()) >> count % 8 == 0);
+        if (count % 8 != 0) CHECK((std::to_integer<unsigned>(bits.back()) >> count % 8) == 0);
         Floats by_bit(count);
         signs_of(bits, by_bit);
         CHECK(by_bit == by_value);
