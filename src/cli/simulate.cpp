@@ -212,7 +212,7 @@ sim::Result simulate_one(const Options& options, const Subject& subject, sim::Se
   std::optional<plan::Plan> plan;
   std::optional<sim::Training> training;
   if (subject.survey) adopt(plan.emplace(plan_of(subject, setting.sync)), options, setting);
-  if (options.real && plan::packs_gradients(*plan))
+  if (options.real && plan->job.sync.codec != job::Codec::none && plan::packs_gradients(*plan))
     simulate_usage("--real sends gradients as they are, and sync.codec is {}: leave --real out, or set it to none",
                    job::codec_name(plan->job.sync.codec));
   if (options.real) training.emplace(*plan, *subject.train);

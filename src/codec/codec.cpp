@@ -9,6 +9,7 @@
 #include "codec/bucketed.hpp"
 #include "codec/feedback.hpp"
 #include "codec/packed.hpp"
+#include "codec/signs.hpp"
 #include "codec/topk.hpp"
 
 namespace dtrain::codec {
@@ -59,6 +60,7 @@ class PlainDecoder : public Decoder {
 
 /// Null for codecs that keep state of their own or wrap another.
 std::unique_ptr<Bucketed> make_bucketed(const Options& options, const Range& range) {
+  if (options.signs) return make_signs();
   switch (options.codec) {
     case job::Codec::none: return std::make_unique<None>();
     case job::Codec::fp16: return make_fp16();
@@ -95,6 +97,7 @@ float rescaling(double old_rate, double new_rate) {
 }
 
 bool has_feedback(const Options& options) {
+  if (options.signs) return options.feedback.value_or(false);
   switch (options.codec) {
     case job::Codec::none:
     case job::Codec::topk: return false;
@@ -122,6 +125,7 @@ std::size_t most_bytes(const Options& options, std::size_t count) {
 
 std::unique_ptr<Encoder> make_encoder(const Options& options, const Range& range) {
   if (auto codec = make_bucketed(options, range)) {
+    if (options.signs && has_feedback(options)) return std::make_unique<SignFeedback>(range);
     if (has_feedback(options)) return std::make_unique<Feedback>(std::move(codec), range);
     return std::make_unique<Plain>(std::move(codec), range.position);
   }

@@ -5,7 +5,7 @@
 /// Decoder turns the bytes back. Both allocate when they are made and no more once every step's size has been seen.
 /// One thread at a time each; different ones run side by side.
 /// Sources: Alistarh et al. 2017 (qsgd), Seide et al. 2014 (onebit), Lin et al. 2018 (topk), IEEE 754 (fp16),
-/// RFC 8878 (zstd).
+/// RFC 8878 (zstd), Karimireddy et al. 2019 (signs).
 ///
 /// Bytes, little-endian, for n values in buckets of 512 (the last one may be shorter):
 ///   none    n floats
@@ -18,6 +18,7 @@
 ///   topk    k as 4 bytes; where the k values lie; the k values as floats, by ascending index. Where: n bits, or for
 ///           each 65,536 indices their number as 4 bytes and then each index's lower 2 bytes; the shorter, bits in a
 ///           tie
+///   signs   the sign bits, 1 for +1, the lowest bit of a byte first; decoded to +1 and -1
 ///   zstd    one zstd frame that declares its content's size; the content is what the inner codec wrote
 
 #include <cstddef>
@@ -38,7 +39,8 @@ inline constexpr std::size_t bucket_values = 512;
 struct Options {
   job::Codec codec = job::Codec::none;
   job::Codec inner = job::Codec::none;  ///< zstd: whose bytes are packed; any but zstd
-  std::optional<bool> feedback = {};    ///< fp16, bf16, qsgd, onebit. Absent: onebit only, which is nothing without it
+  bool signs = false;                   ///< the signs alone, which no `codec` names
+  std::optional<bool> feedback = {};    ///< fp16, bf16, qsgd, onebit, signs. Absent: onebit only, nothing without it
   int levels = 127;                     ///< qsgd: s, from 1 to 32,767
   double density = 0.001;               ///< topk: the share of the values that is sent, (0, 1]
   double first_density = 0.25;          ///< topk: that share where the warm-up begins, (0, 1]
@@ -77,9 +79,9 @@ class Encoder {
   virtual ~Encoder() = default;
 
   /// Writes the range's values to `out`, which holds at least most_bytes(), and returns how many bytes that took.
-  /// Nothing if the codec cannot carry them, because they are not finite (never so for none, fp16 and bf16 without
-  /// feedback): the state is then as it was. Nothing too, and a state to be thrown away, if a sum of finite values
-  /// overflowed.
+  /// Nothing if the codec cannot carry them, because they are not finite (never so for none, fp16, bf16 and signs
+  /// without feedback): the state is then as it was. Nothing too, and a state to be thrown away, if a sum of finite
+  /// values overflowed.
   virtual std::optional<std::size_t> encode(std::span<const float> values, const Turn& turn,
                                             std::span<std::byte> out) = 0;
   virtual std::vector<State> state() { return {}; }

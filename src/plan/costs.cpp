@@ -29,7 +29,7 @@ bool Plan::averages_moments() const {
 
 int Plan::server_arenas() const {
   const bool holds_moments = !sync::traits(job.sync).weights || averages_moments();
-  return sync::extra_arenas(job.sync) + (holds_moments ? moments() : 0) + (packs_changes(*this) ? 1 : 0);
+  return sync::extra_arenas(job.sync) + (holds_moments ? moments() : 0) + (keeps_model_apart(*this) ? 1 : 0);
 }
 
 bool Plan::workers_keep() const { return sync::traits(job.sync).weights || kept_arenas(*this) > 0; }
@@ -94,7 +94,9 @@ Memory server_memory(const Plan& plan, int rank) {
   const std::size_t pulled = plan.job.sync.compensation == job::Compensation::delay ? workers : 0;
   const auto arenas = static_cast<std::size_t>(1 + plan.server_arenas()) * versions + pulled;
   const auto pushes = static_cast<std::size_t>(plan.exchanged_arenas()) * workers * (plan.undo_possible() ? 2 : 1);
-  const std::size_t packed = packs_changes(plan) ? bytes * (versions + 1) : 0;  // what was decoded, and at most as much
+  // What was decoded or voted for, and what was made of that: at most as much.
+  const std::size_t change = sync::traits(plan.job.sync).votes ? bytes / 32 : bytes;
+  const std::size_t packed = packs_changes(plan) ? bytes + versions * change : 0;
   return {bytes * arenas, bytes * pushes + packed};
 }
 

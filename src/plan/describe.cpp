@@ -173,7 +173,7 @@ Json to_json(const Plan& plan) {
   out["flops_per_row"] = plan.flops_per_row();
   if (plan.peers()) out["algorithm"] = collective::name(plan.algorithm);
   out["bytes_per_worker_step"] = plan.bytes_per_worker_step();
-  out["codec"] = job::codec_name(plan.job.sync.codec);
+  out["codec"] = codec_label(plan.job);
   out["push_bytes_per_step"] = plan.push_bytes();
   out["pull_bytes_per_step"] = plan.pull_bytes();
   out["roles"] = Json::array();

@@ -14,6 +14,8 @@
 namespace dtrain::plan {
 namespace {
 
+constexpr std::uint16_t signs_number = 256;  // of no job::Codec
+
 /// Whether error feedback round this codec forgets: a draw of qsgd may lose more than there was.
 bool forgets(const job::Sync& sync) {
   if (job::inner_codec(sync) != job::Codec::qsgd) return true;
@@ -35,9 +37,10 @@ double bytes_of_step(const Plan& plan, const codec::Options& options, double war
 codec::Options codec_options(const job::Job& job) {
   const job::Sync& sync = job.sync;
   codec::Options options;
+  options.signs = sync::traits(sync).votes;
   options.codec = sync.codec;
   options.inner = sync.zstd_of;
-  options.feedback = sync.feedback;
+  options.feedback = options.signs ? sync.vote_feedback : sync.feedback;
   options.levels = static_cast<int>(sync.levels);
   options.density = sync.density;
   options.first_density = sync.first_density;
@@ -58,21 +61,36 @@ codec::Options change_options(const job::Job& job) {
   return options;
 }
 
-std::uint16_t codec_number(const job::Job& job) { return static_cast<std::uint16_t>(job.sync.codec); }
+std::uint16_t codec_number(const job::Job& job) {
+  return sync::traits(job.sync).votes ? signs_number : static_cast<std::uint16_t>(job.sync.codec);
+}
+
+std::string codec_label(const job::Job& job) {
+  return sync::traits(job.sync).votes ? "signs" : job::codec_name(job.sync.codec);
+}
+
+std::string codec_key(const job::Job& job) {
+  if (sync::traits(job.sync).votes) return "sync.vote_feedback";
+  return fmt::format("sync.codec: {}", job::codec_name(job.sync.codec));
+}
 
 bool packs_gradients(const Plan& plan) {
-  return plan.owners() > (plan.servers > 0 ? 0 : 1) && plan.job.sync.codec != job::Codec::none &&
-         !sync::traits(plan.job.sync).weights;
+  const sync::Traits traits = sync::traits(plan.job.sync);
+  const bool any = plan.job.sync.codec != job::Codec::none || traits.votes;
+  return plan.owners() > (plan.servers > 0 ? 0 : 1) && any && !traits.weights;
 }
 
 bool packs_changes(const Plan& plan) { return packs_gradients(plan) && unpacked_changes_reason(plan.job).empty(); }
 
 std::string unpacked_changes_reason(const job::Job& job) {
+  if (sync::traits(job.sync).votes) return "";
   if (job::inner_codec(job.sync) == job::Codec::none) return "which zstd makes hardly smaller";
   if (!sync::traits(job.sync).gated) return "since workers hold weights of different ages";
   if (!forgets(job.sync)) return "since so few levels lose more of a change than it is";
   return "";
 }
+
+bool keeps_model_apart(const Plan& plan) { return packs_changes(plan) && !sync::traits(plan.job.sync).votes; }
 
 int kept_arenas(const Plan& plan) {
   if (!packs_gradients(plan)) return 0;
@@ -101,6 +119,7 @@ double packed_bytes(const Plan& plan, const codec::Options& options) {
 
 std::string codec_words(const Plan& plan) {
   const job::Sync& sync = plan.job.sync;
+  if (sync::traits(sync).votes) return "one bit a weight; signs of gradients up, and down those of the majority";
   std::string words = job::codec_name(sync.codec);
   if (sync.codec == job::Codec::zstd) words += fmt::format(" over {}", job::codec_name(sync.zstd_of));
   words += codec::has_feedback(codec_options(plan.job)) ? " with error feedback" : "";

@@ -63,7 +63,7 @@ collective::Algorithm decide_algorithm(const Plan& plan) {
   using Kind = job::TopologyKind;
   using collective::Algorithm;
   // What is packed is unpacked only by the owner: it would not be the same after each hop.
-  if (plan.job.sync.codec != job::Codec::none) return Algorithm::direct;
+  if (plan.job.sync.codec != job::Codec::none || sync::traits(plan.job.sync).votes) return Algorithm::direct;
   switch (plan.job.topology.kind) {
     case Kind::halving_doubling: return Algorithm::halving_doubling;
     case Kind::tree: return Algorithm::tree;

@@ -97,8 +97,8 @@ struct Plan {
   /// Whether the moments are averaged with the weights and travel behind them.
   bool averages_moments() const;
   /// What a server holds beside the weights, in this order: where owners step, the optimizer's moments, and otherwise
-  /// the averaged ones if there are such; then sync::extra_arenas(); then, where changes are packed (plan/packing.hpp),
-  /// the weights as they would be if all of every change had been sent.
+  /// the averaged ones if there are such; then sync::extra_arenas(); then, where changes are packed and lose something
+  /// (plan/packing.hpp), the weights as they would be if all of every change had been sent.
   int server_arenas() const;
   /// Whether a worker has state of its own, which checkpoints hold: its weights and moments, under policies whose
   /// workers step; what its codec keeps back, where gradients are packed.

@@ -143,9 +143,9 @@ void AllReduce::begin_round(const std::vector<std::uint64_t>& rows, Index rows_a
   std::uint64_t total = 0;
   for (const int rank : folded_) total += rows[static_cast<std::size_t>(rank)];
   factor_.reset();
+  const auto own_rows = static_cast<double>(rows[static_cast<std::size_t>(rank_)]);
   if (std::binary_search(folded_.begin(), folded_.end(), rank_))
-    factor_ =
-        static_cast<float>(static_cast<double>(rows[static_cast<std::size_t>(rank_)]) / static_cast<double>(total));
+    factor_ = traits_.votes ? 1.0f : static_cast<float>(own_rows / static_cast<double>(total));
   rows_after_ = traits_.folds_some ? owner_->current().applied_rows + static_cast<Index>(total) : rows_after;
   owner_->open(1, rows_after_);
   flags_ = (stop_wanted_ ? stop_flag : 0u) | (save_wanted_ ? save_flag : 0u);

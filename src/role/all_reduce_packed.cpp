@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/error.hpp"
-#include "job/catalogue.hpp"
 #include "plan/packing.hpp"
 #include "role/all_reduce_role.hpp"
 #include "role/role.hpp"
@@ -60,9 +59,9 @@ std::span<const std::byte> AllReduce::packed(std::size_t piece, std::span<const 
   const auto bytes = packer_->pack(piece, values);
   if (!bytes)
     fail(Kind::diverged,
-         "the gradient of step {} is not finite beyond weight {} on worker {}, and sync.codec: {} cannot carry that; a "
-         "lower train.optimizer.learning_rate or train.clip_norm may help",
-         clock_ + 1, packer_->pieces()[piece].offset, rank_, job::codec_name(plan_.job.sync.codec));
+         "the gradient of step {} is not finite beyond weight {} on worker {}, and {} cannot carry that; a lower "
+         "train.optimizer.learning_rate or train.clip_norm may help",
+         clock_ + 1, packer_->pieces()[piece].offset, rank_, plan::codec_key(plan_.job));
   return *bytes;
 }
 
@@ -82,7 +81,8 @@ collective::Parcel AllReduce::unpack(const wire::Message& message) {
   if (sound && change) {
     const std::span<float> place = part_of(owner_->next().weights, header);
     sound = changes_->unpack(*piece, message.bytes(), place);
-    add_change(part_of(owner_->current().weights, header), place, place);
+    follow_change(plan_, static_cast<Index>(header.offset), owner_->current().applied_rows, place,
+                  part_of(owner_->current().weights, header), place);
     if (sound) return parcel(header, place.data(), nullptr);
   } else if (sound) {
     const auto values = std::make_shared<std::vector<float>>(header.count);

@@ -71,7 +71,7 @@ void put_roles(Json& summary, const std::vector<RoleReport>& roles) {
 /// were done, and what was counted.
 void put_codec(Json& summary, const plan::Plan& plan, const std::vector<RoleReport>& roles) {
   if (!plan::packs_gradients(plan)) return;
-  summary["codec"]["name"] = job::codec_name(plan.job.sync.codec);
+  summary["codec"]["name"] = plan::codec_label(plan.job);
   if (plan.job.sync.codec == job::Codec::zstd) summary["codec"]["of"] = job::codec_name(plan.job.sync.zstd_of);
   double plain = 0, counted = 0;
   for (const RoleReport& report : roles) {
@@ -170,7 +170,7 @@ store::State Course::fresh_state() const {
   model::initialise(plan_.job.model, plan_.layout, plan_.job.seed, state.weights.span());
   for (int k = 0; k < plan_.server_arenas(); ++k) state.moments.emplace_back(plan_.layout.total);
   // Under block momentum the first block starts where the model is; and changes are told of from there.
-  if (plan_.job.sync.policy == job::PolicyName::bmuf || plan::packs_changes(plan_))
+  if (plan_.job.sync.policy == job::PolicyName::bmuf || plan::keeps_model_apart(plan_))
     std::copy(state.weights.span().begin(), state.weights.span().end(), state.moments.back().data());
   return state;
 }

@@ -5,11 +5,11 @@
 #include <atomic>
 
 #include "job/resolve.hpp"
+#include "math/signs.hpp"
 #include "math/teams.hpp"
 #include "plan/packing.hpp"
 #include "sync/gossip.hpp"
 #include "sync/policy.hpp"
-#include "sync/vote.hpp"
 
 namespace dtrain::role {
 namespace {
@@ -50,9 +50,7 @@ auto part(Span whole, Index begin, Index count) {
 Owner::Owner(const plan::Plan& plan, int slice, int threads, MakeArena make)
     : Owner(plan, plan.slices[static_cast<std::size_t>(slice)], sync::update_of(plan.job.sync), plan.server_arenas(),
             threads, std::move(make)) {
-  if (!plan::packs_changes(plan)) return;
-  publisher_ = std::make_unique<Publisher>(plan, slice_, slice, threads);
-  stepped_ = moments_ - 1;
+  if (plan::packs_changes(plan)) start_publishing(slice_, slice);
 }
 
 Owner Owner::of_worker(const plan::Plan& plan, int threads, MakeArena make) {
@@ -73,10 +71,16 @@ plan::Slice Owner::all_parts(const plan::Plan& plan) {
 Owner::Owner(const plan::Plan& plan, Parts parts, int threads, MakeArena make)
     : Owner(plan, all_parts(plan), sync::update_of(plan.job.sync), plan.server_arenas(), threads, std::move(make),
             true) {
-  if (!plan::packs_changes(plan)) return;
-  published_ = plan.slices[static_cast<std::size_t>(parts.of)];
-  publisher_ = std::make_unique<Publisher>(plan, published_, parts.of, threads);
-  stepped_ = moments_ - 1;
+  if (plan::packs_changes(plan)) start_publishing(plan.slices[static_cast<std::size_t>(parts.of)], parts.of);
+}
+
+void Owner::start_publishing(plan::Slice published, int owner) {
+  published_ = std::move(published);
+  publisher_ = std::make_unique<Publisher>(plan_, published_, owner, threads_);
+  if (plan::keeps_model_apart(plan_))
+    stepped_ = moments_ - 1;
+  else
+    votes_ = Arena(slice_.end - slice_.begin);
 }
 
 Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make,
@@ -225,10 +229,13 @@ std::span<const float> Owner::compensated(const Segment& segment, std::span<cons
   return out;
 }
 
-void Owner::apply(const sync::Vote&, const Segment& segment, std::span<const float> votes) {
-  const auto rate = static_cast<float>(input_.learning_rate);
-  const float decay = segment.decays ? static_cast<float>(plan_.job.train.optimizer.weight_decay) : 0.0f;
-  sync::step_vote(votes, {input_.step, segment.begin}, rate, decay, before(segment), after(segment));
+void Owner::apply(const sync::Vote&, const Segment& segment, std::span<const float> sums) {
+  alignas(64) std::array<float, block_weights> scratch;
+  const std::span<float> votes = votes_.size() > 0
+                                     ? part(votes_.span(), segment.begin - slice_.begin, segment.end - segment.begin)
+                                     : std::span<float>(scratch).first(sums.size());
+  signs_of(sums, {input_.step, segment.begin}, votes);
+  follow_change(plan_, segment.begin, current_->applied_rows, votes, before(segment), after(segment));
 }
 
 void Owner::apply(const sync::Average&, const Segment& segment, std::span<const float> average) {
@@ -392,6 +399,7 @@ std::optional<Index> Owner::publish() {
 }
 
 Publisher::Arenas Owner::changing() const {
+  if (votes_.size() > 0) return {votes_.span(), {}, {}};
   return {std::as_const(next_->moments.back()).span(), std::as_const(current_->weights).span(), next_->weights.span()};
 }
 

@@ -72,7 +72,7 @@ class Owner {
   Version& previous() { return *previous_; }
 
   /// Arenas as they are saved and loaded: 0 is the model, and then what is kept beside it. Of block momentum, and where
-  /// changes are packed, the model is not what is published.
+  /// packed changes lose something, the model is not what is published.
   std::size_t arenas() const { return 1 + current_->moments.size(); }
   Arena& stored(std::size_t arena) { return stored(*current_, arena); }
   Arena& stored(Version& version, std::size_t arena) const;
@@ -132,9 +132,10 @@ class Owner {
   };
   Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int moments, int threads, MakeArena make,
         bool by_pieces = false);
-  bool apart() const { return publisher_ != nullptr || std::holds_alternative<sync::Block>(update_); }
+  bool apart() const { return stepped_ >= 0 || std::holds_alternative<sync::Block>(update_); }
   std::optional<Index> publish();
   static plan::Slice all_parts(const plan::Plan& plan);
+  void start_publishing(plan::Slice published, int owner);
   void publish_piece(std::size_t piece);
   Publisher::Arenas changing() const;
   codec::Turn change_turn() const;
@@ -143,7 +144,7 @@ class Owner {
   bool in_use(const Version& version) const;
   bool step_segment(const Segment& segment, std::span<const Contribution> contributions);
   void apply(const sync::OptimizerStep&, const Segment& segment, std::span<const float> gradient);
-  void apply(const sync::Vote&, const Segment& segment, std::span<const float> votes);
+  void apply(const sync::Vote&, const Segment& segment, std::span<const float> sums);
   void apply(const sync::Average&, const Segment& segment, std::span<const float> average);
   void apply(const sync::Elastic& rule, const Segment& segment, std::span<const float> pushed);
   void apply(const sync::Block& rule, const Segment& segment, std::span<const float> average);
@@ -168,9 +169,10 @@ class Owner {
   bool keeps_previous_;  ///< a loss may ask for undo()
   bool checks_finite_;
   bool by_pieces_;                        ///< of a peer
-  std::unique_ptr<Publisher> publisher_;  ///< where changes are packed: what the optimizer steps is the last moment
-  plan::Slice published_;                 ///< of a peer: its own parts
-  int stepped_ = -1;                      ///< that moment; -1: the weights
+  std::unique_ptr<Publisher> publisher_;  ///< where changes are packed
+  plan::Slice published_;                 ///< of a peer: its own parts; otherwise the slice
+  int stepped_ = -1;                      ///< the moment that the optimizer steps, the last; -1: the weights
+  Arena votes_;                           ///< the majority's signs in the open step, where those are published
   std::vector<Segment> segments_;
   std::list<Version> versions_;  ///< stable addresses: sends refer to them
   Version* current_ = nullptr;

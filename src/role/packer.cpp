@@ -3,17 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "math/clones.hpp"
-
 namespace dtrain::role {
-namespace {
-
-DTRAIN_CLONES void add_floats(const float* values, const float* change, float* out, std::size_t count) {
-#pragma GCC ivdep
-  for (std::size_t k = 0; k < count; ++k) out[k] = values[k] + change[k];
-}
-
-}  // namespace
 
 Packer::Packer(const codec::Options& options, std::uint64_t seed, std::uint32_t sender, std::vector<plan::Piece> pieces,
                int arenas)
@@ -78,7 +68,8 @@ Unpacker::Unpacker(const codec::Options& options, std::uint16_t codec, std::span
   std::size_t most = 0;
   for (const plan::Piece& piece : pieces) {
     decoders_.push_back(codec::make_decoder(options, static_cast<std::size_t>(piece.count)));
-    most = std::max(most, static_cast<std::size_t>(piece.count));
+    counts_.push_back(static_cast<std::size_t>(piece.count));
+    most = std::max(most, counts_.back());
   }
   scratch_.resize(most);
 }
@@ -87,16 +78,9 @@ bool Unpacker::unpack(std::size_t piece, std::span<const std::byte> bytes, std::
   return !decoders_[piece]->decode(bytes, out).has_value();
 }
 
-bool Unpacker::add(std::size_t piece, std::span<const std::byte> bytes, std::span<float> values) {
-  const std::span<float> change = std::span(scratch_).first(values.size());
-  if (!unpack(piece, bytes, change)) return false;
-  add_change(values, change, values);
-  return true;
-}
-
-void add_change(std::span<const float> values, std::span<const float> change, std::span<float> out) {
-  assert(values.size() == change.size() && values.size() == out.size());
-  add_floats(values.data(), change.data(), out.data(), out.size());
+std::optional<std::span<const float>> Unpacker::unpack(std::size_t piece, std::span<const std::byte> bytes) {
+  const std::span<float> out = std::span(scratch_).first(counts_[piece]);
+  return unpack(piece, bytes, out) ? std::optional<std::span<const float>>(out) : std::nullopt;
 }
 
 }  // namespace dtrain::role

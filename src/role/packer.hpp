@@ -59,18 +59,16 @@ class Unpacker {
 
   /// As headers name the codec that is expected.
   std::uint16_t codec() const { return codec_; }
-  /// Fills `out`, or adds to `values`, which are as many as the piece has. False if the bytes are refused: `out` holds
-  /// anything then, `values` what they did.
+  /// Fills `out`, as many values as the piece has. False if the bytes are refused: `out` holds anything then.
   [[nodiscard]] bool unpack(std::size_t piece, std::span<const std::byte> bytes, std::span<float> out);
-  [[nodiscard]] bool add(std::size_t piece, std::span<const std::byte> bytes, std::span<float> values);
+  /// Or memory of its own, which holds them until the next time; nothing if the bytes are refused.
+  std::optional<std::span<const float>> unpack(std::size_t piece, std::span<const std::byte> bytes);
 
  private:
   std::uint16_t codec_;
   std::vector<std::unique_ptr<codec::Decoder>> decoders_;
+  std::vector<std::size_t> counts_;
   std::vector<float> scratch_;
 };
-
-/// out = values + change, with one rounding: the same bits wherever it is done. `out` may be `values`.
-void add_change(std::span<const float> values, std::span<const float> change, std::span<float> out);
 
 }  // namespace dtrain::role

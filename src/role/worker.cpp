@@ -26,7 +26,6 @@ Worker::Worker(Link& link, const Welcome& welcome)
       connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
   own_gradient_ = {{{gradient_.data()}, 1}};
-  if (plan_.job.sync.vote_feedback && traits_.votes) feedback_.emplace(plan_.layout.total);
   link_.slow_data(plan_.job.faults.inject);
   make_packers();
   if (const std::string& compute = plan_.job.faults.inject.compute; !compute.empty())

@@ -153,25 +153,12 @@ void Worker::wait_until_sent(wire::InFlight& sending) {
   }
 }
 
-/// The gradient's signs take its place.
-void Worker::take_signs(const plan::Piece& piece) {
-  const std::span<float> gradient =
-      gradient_.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count));
-  const sync::VotePlace place{clock_, piece.offset};
-  if (!feedback_) return sync::signs_of(gradient, place, gradient);
-  const Index before = division_.applied_before(static_cast<Index>(clock_));
-  feedback_->take_signs(gradient, place, plan::learning_rate(plan_, before), gradient);
-}
-
 void Worker::push_gradient(int layer) {
   if (packer_ && layer == static_cast<int>(plan_.layout.layers.size()) - 1) begin_packing();
   for (std::size_t m = 0; m < servers_.size(); ++m) {
     const std::vector<plan::Piece>& pieces = plan_.slices[m].pieces;
-    for (std::size_t p = 0; p < pieces.size(); ++p) {
-      if (pieces[p].first_layer != layer) continue;
-      if (traits_.votes) take_signs(pieces[p]);
-      send_push(m, 0, p, gradient_, sending_);
-    }
+    for (std::size_t p = 0; p < pieces.size(); ++p)
+      if (pieces[p].first_layer == layer) send_push(m, 0, p, gradient_, sending_);
   }
 }
 

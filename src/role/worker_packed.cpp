@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/error.hpp"
-#include "job/catalogue.hpp"
 #include "plan/packing.hpp"
 #include "role/role.hpp"
 #include "role/worker_role.hpp"
@@ -33,9 +32,9 @@ void Worker::send_packed(std::size_t server, wire::Header header, std::span<cons
   const auto bytes = packer_->pack(packer_->find(header.offset, header.count).value(), values);
   if (!bytes)
     fail(Kind::diverged,
-         "the gradient of step {} is not finite beyond weight {} on worker {}, and sync.codec: {} cannot carry that; a "
-         "lower train.optimizer.learning_rate or train.clip_norm may help",
-         clock_ + 1, header.offset, rank_, job::codec_name(plan_.job.sync.codec));
+         "the gradient of step {} is not finite beyond weight {} on worker {}, and {} cannot carry that; a lower "
+         "train.optimizer.learning_rate or train.clip_norm may help",
+         clock_ + 1, header.offset, rank_, plan::codec_key(plan_.job));
   header.codec = plan::codec_number(plan_.job);
   servers_[server].socket.send(link_.self(), header, *bytes);
 }
@@ -43,13 +42,14 @@ void Worker::send_packed(std::size_t server, wire::Header header, std::span<cons
 /// A change leads from the weights of the release before to those of this one.
 void Worker::take_change(std::size_t server, const wire::Message& message, const plan::Piece& piece) {
   const wire::Header& header = message.header;
-  const bool follows = !unpackers_.empty() && header.codec == unpackers_[server].codec() &&
+  const bool follows = !unpackers_.empty() && header.clock > 0 && header.codec == unpackers_[server].codec() &&
                        servers_[server].arrived[header.piece] == header.clock;
-  if (!follows || !unpackers_[server].add(header.piece, message.bytes(),
-                                          weights_.span().subspan(static_cast<std::size_t>(piece.offset),
-                                                                  static_cast<std::size_t>(piece.count))))
+  const auto change = follows ? unpackers_[server].unpack(header.piece, message.bytes()) : std::nullopt;
+  if (!change)
     fail(Kind::internal, "server {} sent a change of weights {}.. into step {} that does not follow on what is here",
          server, piece.offset, header.clock + 1);
+  const std::span<float> place = weights_.span().subspan(static_cast<std::size_t>(piece.offset), change->size());
+  follow_change(plan_, piece.offset, plan_.rows_of_steps(static_cast<Index>(header.clock) - 1), *change, place, place);
 }
 
 void Worker::load_kept(const wire::Message& message) {

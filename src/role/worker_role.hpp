@@ -20,7 +20,6 @@
 #include "role/owner.hpp"
 #include "role/packer.hpp"
 #include "sync/policy.hpp"
-#include "sync/vote.hpp"
 
 namespace dtrain::role {
 
@@ -96,7 +95,6 @@ class Worker final : public model::LayerEvents {
   void tell_servers(wire::Type type);
   void wait_until_sent(wire::InFlight& sending);
   void push_gradient(int layer);
-  void take_signs(const plan::Piece& piece);
   void send_push(std::size_t server, std::size_t arena, std::size_t piece, const Arena& values,
                  wire::InFlight& sending);
 
@@ -134,12 +132,11 @@ class Worker final : public model::LayerEvents {
   Index applied_rows_ = 0;                  ///< where a step applies the rows of some: by the steps before this one
   std::optional<data::Worklist> worklist_;  ///< under quorum
   model::Network<float> network_;
-  std::unique_ptr<Owner> own_;                  ///< of its own weights, where workers step by themselves
-  Arena weights_;                               ///< otherwise: the servers'
-  Arena centre_;                                ///< under easgd: what its weights are pulled at
-  std::optional<Packer> packer_;                ///< of gradients
-  std::vector<Unpacker> unpackers_;             ///< per server, of changes of the weights
-  std::optional<sync::VoteFeedback> feedback_;  ///< under sign_vote, if signs are to make up for what they leave out
+  std::unique_ptr<Owner> own_;       ///< of its own weights, where workers step by themselves
+  Arena weights_;                    ///< otherwise: the servers'
+  Arena centre_;                     ///< under easgd: what its weights are pulled at
+  std::optional<Packer> packer_;     ///< of gradients
+  std::vector<Unpacker> unpackers_;  ///< per server, of changes of the weights
   Arena gradient_, features_;
   std::vector<float> targets_;
   std::vector<Contribution> own_gradient_;

@@ -6,9 +6,9 @@
 #include "base/error.hpp"
 #include "model/layout.hpp"
 #include "optim/optimizer.hpp"
+#include "plan/packing.hpp"
 #include "role/role.hpp"
 #include "sync/update.hpp"
-#include "sync/vote.hpp"
 
 namespace dtrain::sim {
 
@@ -29,8 +29,8 @@ void copy(std::span<const float> from, std::span<float> to) { std::copy(from.beg
 }  // namespace
 
 struct Training::Worker {
-  Arena weights;  ///< that it was sent, and averaged moments behind them
-  std::optional<sync::VoteFeedback> feedback;
+  Arena weights;                       ///< that it was sent, and averaged moments behind them
+  std::optional<role::Packer> packer;  ///< of signs
   Arena gradient;
   std::unique_ptr<role::Owner> own;    ///< where it steps by itself
   bool comes = true;                   ///< what it is sent replaces what it has
@@ -56,9 +56,9 @@ Training::Training(const plan::Plan& plan, const data::Rows& rows)
     Worker& self = *workers_.emplace_back(std::make_unique<Worker>());
     self.weights = Arena(plan.layout.total * plan.exchanged_arenas());
     self.gradient = Arena(plan.layout.total);
-    if (plan.job.sync.vote_feedback && traits_.votes) self.feedback.emplace(plan.layout.total);
     if (traits_.weights) self.own.reset(new role::Owner(role::Owner::of_worker(plan, plan.threads)));
   }
+  if (traits_.votes) make_packers();
   Arena initial(plan.layout.total);
   model::initialise(plan.job.model, plan.layout, plan.job.seed, initial.span());
   for (std::size_t m = 0; m < plan.slices.size(); ++m) {
@@ -72,6 +72,17 @@ Training::Training(const plan::Plan& plan, const data::Rows& rows)
 }
 
 Training::~Training() = default;
+
+void Training::make_packers() {
+  if (!plan::packs_gradients(plan_)) return;
+  const codec::Options options = plan::codec_options(plan_.job);
+  std::vector<plan::Piece> pieces;
+  for (const plan::Slice& slice : plan_.slices) pieces.insert(pieces.end(), slice.pieces.begin(), slice.pieces.end());
+  unpacker_.emplace(options, plan::codec_number(plan_.job), pieces);
+  for (std::size_t r = 0; r < workers_.size(); ++r)
+    workers_[r]->packer.emplace(options, plan_.job.seed, static_cast<std::uint32_t>(r), pieces,
+                                plan::kept_arenas(plan_));
+}
 
 Training::Worker& Training::worker(Rank rank) { return *workers_[static_cast<std::size_t>(rank)]; }
 
@@ -121,7 +132,7 @@ void Training::compute(Rank rank, Clock clock, const sync::Turn& turn) {
     if (portion) step = portion->step, part = portion->part;
   }
   if (has_rows) train_on_rows(self, division_.rows(step, part), step);
-  if (has_rows && traits_.votes) take_signs(self, step);
+  if (has_rows && self.packer) take_signs(self, step);
   self.rows_pushed = self.rows_since;
   self.loss_pushed = self.rows_since > 0 ? self.loss_since / static_cast<double>(self.rows_since) : 0;
 }
@@ -147,17 +158,14 @@ void Training::train_on_rows(Worker& self, std::span<const std::uint32_t> rows, 
 
 /// They take the gradient's place, a piece at a time as a worker sends them.
 void Training::take_signs(Worker& self, Index step) {
-  const double rate = plan::learning_rate(plan_, division_.applied_before(step));
-  for (const plan::Slice& slice : plan_.slices)
-    for (const plan::Piece& piece : slice.pieces) {
-      const std::span<float> gradient =
-          self.gradient.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count));
-      const sync::VotePlace place{static_cast<std::uint64_t>(step), piece.offset};
-      if (self.feedback)
-        self.feedback->take_signs(gradient, place, rate, gradient);
-      else
-        sync::signs_of(gradient, place, gradient);
-    }
+  self.packer->begin(static_cast<std::uint64_t>(step), plan::learning_rate(plan_, division_.applied_before(step)), 1);
+  for (std::size_t p = 0; p < self.packer->pieces().size(); ++p) {
+    const plan::Piece& piece = self.packer->pieces()[p];
+    const std::span<float> gradient =
+        self.gradient.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count));
+    const auto bytes = self.packer->pack(p, gradient);
+    if (!bytes || !unpacker_->unpack(p, *bytes, gradient)) diverged("gradient", static_cast<Clock>(step));
+  }
 }
 
 /// One step of an optimizer of its own. What is pushed before it is read from the owner's previous version.

@@ -16,6 +16,7 @@
 #include "plan/plan.hpp"
 #include "role/evaluate.hpp"
 #include "role/owner.hpp"
+#include "role/packer.hpp"
 #include "sim/freight.hpp"
 
 namespace dtrain::sim {
@@ -53,6 +54,7 @@ class Training final : public Freight {
   Worker& worker(Rank rank);
   role::Owner& owner(int server) { return *owners_[static_cast<std::size_t>(server)]; }
   void train_on_rows(Worker& self, std::span<const std::uint32_t> rows, Index step);
+  void make_packers();
   void take_signs(Worker& self, Index step);
   void step_alone(Rank rank, Worker& self, Clock clock, const sync::Turn& turn);
   void share_rows(Clock clock);
@@ -70,6 +72,7 @@ class Training final : public Freight {
   Arena features_;
   std::vector<float> targets_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::optional<role::Unpacker> unpacker_;  ///< of signs
   std::vector<std::unique_ptr<role::Owner>> owners_;
   struct Membership {
     Clock step = 0;

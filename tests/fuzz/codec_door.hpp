@@ -17,7 +17,7 @@ struct Input {
   std::span<const std::byte> bytes;
 };
 
-inline const std::array<Options, 12> options_at_the_door = {
+inline const std::array<Options, 13> options_at_the_door = {
     Options{},
     Options{.codec = job::Codec::fp16},
     Options{.codec = job::Codec::bf16},
@@ -30,6 +30,7 @@ inline const std::array<Options, 12> options_at_the_door = {
     Options{.codec = job::Codec::topk, .density = 1},
     Options{.codec = job::Codec::zstd, .inner = job::Codec::none},
     Options{.codec = job::Codec::zstd, .inner = job::Codec::topk},
+    Options{.signs = true},
 };
 
 inline std::optional<Input> input_of(std::span<const std::byte> data) {

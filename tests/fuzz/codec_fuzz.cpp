@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const job::Codec codec = input->options.codec;
   if (codec != job::Codec::zstd && input->bytes.size() > most_bytes(input->options, input->count)) std::abort();
-  if (codec == job::Codec::qsgd || codec == job::Codec::onebit)
+  if (codec == job::Codec::qsgd || codec == job::Codec::onebit || input->options.signs)
     for (const float value : out)
       if (!std::isfinite(value)) std::abort();
   return 0;

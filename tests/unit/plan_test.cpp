@@ -418,9 +418,10 @@ TEST_CASE("changes are packed where all workers take the same steps, by codecs w
   for (const PolicyName policy : policies) {
     job.sync.policy = policy;
     const plan::Plan plan = plan_of(job, 1000, 50);
-    if (policy == PolicyName::sign_vote) continue;  // no job of its kind has a codec
-    const bool gated = policy == PolicyName::bsp || policy == PolicyName::quorum || policy == PolicyName::subset;
+    const bool gated = policy == PolicyName::bsp || policy == PolicyName::quorum || policy == PolicyName::subset ||
+                       policy == PolicyName::sign_vote;
     CHECK(plan::packs_changes(plan) == gated);
+    CHECK(plan::keeps_model_apart(plan) == (gated && policy != PolicyName::sign_vote));
     CHECK(plan::packs_gradients(plan) == !sync::traits(plan.job.sync).weights);
   }
   job.sync.policy = PolicyName::bsp;
@@ -460,4 +461,22 @@ TEST_CASE("packed bytes are those of all pieces, in the mean over the warm-up an
   CHECK(plan.pull_bytes() > 1.5 * plan.push_bytes());  // twice the density
   CHECK(plan::kept_arenas(plan) == 1);
   CHECK(plan.workers_keep());
+}
+
+TEST_CASE("votes take a bit a weight each way, and at most a byte a piece more; straight to whose the part is") {
+  job::Job job = job_of({100, 10}, 3, 2);
+  job.sync.policy = PolicyName::sign_vote;
+  for (const auto kind : {job::TopologyKind::parameter_server, job::TopologyKind::ring, job::TopologyKind::tree}) {
+    job.topology.kind = kind;
+    const plan::Plan plan = plan_of(job, 1000, 50);
+    double pieces = 0;
+    for (const plan::Slice& slice : plan.slices) pieces += double(slice.pieces.size());
+    const double bits = plan.plain_bytes() / 32;
+    CHECK(plan.push_bytes() >= bits);
+    CHECK(plan.push_bytes() < bits + (plan.peers() ? 2 : 1) * pieces);
+    CHECK(plan.pull_bytes() == plan.push_bytes());
+    if (plan.peers()) CHECK(plan.algorithm == collective::Algorithm::direct);
+    CHECK(plan::codec_number(plan.job) > 0);
+    CHECK(plan::to_json(plan)["codec"] == "signs");
+  }
 }

@@ -8,6 +8,7 @@
 #include "plan/packing.hpp"
 #include "role/owner.hpp"
 #include "role/packer.hpp"
+#include "role/publisher.hpp"
 
 using namespace dtrain;
 using namespace dtrain::role;
@@ -28,6 +29,18 @@ plan::Plan plan_of(job::Codec codec, std::int64_t workers = 2) {
   job.sync.density = 0.05;
   job.train.optimizer.type = job::OptimizerType::momentum;
   return plan::make_plan(job, {"here", 2, std::size_t{1} << 34}, {1000, 0, "hash"}, 90);
+}
+
+/// A vote, at a rate that changes, with a decay of some weights.
+plan::Plan plan_of_votes(bool feedback = false, int servers = 2) {
+  plan::Plan plan = plan_of(job::Codec::none, 3);
+  plan.job.topology.servers = servers;
+  plan.job.sync.policy = job::PolicyName::sign_vote;
+  plan.job.sync.vote_feedback = feedback;
+  plan.job.train.optimizer.type = job::OptimizerType::sgd;
+  plan.job.train.optimizer.weight_decay = 0.01;
+  plan.job.train.schedule.type = job::ScheduleType::cosine;
+  return plan::make_plan(plan.job, plan.host, plan.facts, plan.width);
 }
 
 std::vector<float> numbers(std::uint32_t which, Index count) {
@@ -59,6 +72,17 @@ std::vector<Contribution> gradient_of(const plan::Slice& slice, const std::vecto
   Contribution out{{}, 1};
   for (const plan::Piece& piece : slice.pieces) out.pieces.push_back(gradient.data() + piece.offset);
   return {out};
+}
+
+/// One piece's change on a reader's copy of the slice.
+void follow(const plan::Plan& plan, Unpacker& unpacker, std::size_t piece, const Bytes& change,
+            const plan::Slice& slice, Index applied_rows, std::vector<float>& copy) {
+  const plan::Piece& at = slice.pieces[piece];
+  const auto decoded = unpacker.unpack(piece, change);
+  REQUIRE(decoded);
+  const auto place =
+      std::span(copy).subspan(static_cast<std::size_t>(at.offset - slice.begin), static_cast<std::size_t>(at.count));
+  follow_change(plan, at.offset, applied_rows, *decoded, place, place);
 }
 
 }  // namespace
@@ -122,9 +146,7 @@ TEST_CASE("who adds every change to the weights has what is published, to the bi
       const std::vector<float> gradient = numbers(step, plan.layout.total);
       REQUIRE_FALSE(owner.step(gradient_of(slice, gradient), 1, 100 * step));
       for (std::size_t p = 0; p < slice.pieces.size(); ++p)
-        REQUIRE(unpacker.add(p, owner.current().changes[p],
-                             std::span(reader).subspan(static_cast<std::size_t>(slice.pieces[p].offset - slice.begin),
-                                                       static_cast<std::size_t>(slice.pieces[p].count))));
+        follow(plan, unpacker, p, owner.current().changes[p], slice, 0, reader);
       CHECK(std::equal(reader.begin(), reader.end(), owner.current().weights.data()));
     }
     CHECK_FALSE(std::equal(reader.begin(), reader.end(), owner.stored(0).data()));
@@ -164,4 +186,44 @@ TEST_CASE("the model is that of a run without a codec where gradients are the sa
   CHECK(std::equal(other.stored(1).span().begin(), other.stored(1).span().end(), one.stored(1).data()));
   one.step({}, 1, 1000);
   CHECK(one.current().changes.empty());
+}
+
+TEST_CASE("who takes the step of every vote that is told has the owner's weights, in one bit a weight") {
+  const plan::Plan plan = plan_of_votes();
+  REQUIRE(plan::packs_changes(plan));
+  CHECK(plan.server_arenas() == 0);
+  std::vector<float> reader = numbers(0, plan.layout.total);
+  for (int m = 0; m < 2; ++m) {
+    Owner owner(plan, m, 2);
+    const plan::Slice& slice = owner.slice();
+    std::vector<float> copy(reader.begin() + slice.begin, reader.begin() + slice.end);
+    std::copy(copy.begin(), copy.end(), owner.current().weights.data());
+    Unpacker unpacker(plan::change_options(plan.job), plan::codec_number(plan.job), slice.pieces);
+    for (std::uint32_t step = 1; step <= 4; ++step) {
+      const std::vector<float> before = copy;
+      const Index applied = owner.current().applied_rows;
+      REQUIRE_FALSE(owner.step(gradient_of(slice, numbers(step, plan.layout.total)), 1, 100 * step));
+      for (std::size_t p = 0; p < slice.pieces.size(); ++p) {
+        CHECK(owner.current().changes[p].size() == static_cast<std::size_t>(slice.pieces[p].count + 7) / 8);
+        follow(plan, unpacker, p, owner.current().changes[p], slice, applied, copy);
+      }
+      CHECK(copy != before);
+      CHECK(std::equal(copy.begin(), copy.end(), owner.stored(0).data()));
+    }
+  }
+}
+
+TEST_CASE("the signs of a step that is taken back, or of a resumed run, are the same with feedback") {
+  const plan::Plan plan = plan_of_votes(true);
+  CHECK(plan::kept_arenas(plan) == 1);
+  CHECK(plan::kept_arenas(plan_of_votes()) == 0);
+  Packer packer = packer_of(plan, 0), resumed = packer_of(plan, 0);
+  packed(packer, 0);
+  for (std::size_t p = 0; p < packer.pieces().size(); ++p)
+    std::copy(packer.state(0, p).begin(), packer.state(0, p).end(), resumed.state(0, p).begin());
+  resumed.set_rate(packer.rate());
+  const std::vector<Bytes> first = packed(packer, 1, 0.05);
+  CHECK(packed(resumed, 1, 0.05) == first);
+  packer.take_back(1);
+  CHECK(packed(packer, 1, 0.05) == first);
 }

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <deque>
 #include <functional>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "math/fold.hpp"
+#include "math/signs.hpp"
 #include "sync/gossip.hpp"
 #include "sync/vote.hpp"
 
@@ -22,7 +22,6 @@ using namespace dtrain::sync;
 namespace {
 
 using Floats = std::vector<float>;
-using Bits = std::vector<std::byte>;
 
 /// Some of them zero, of either sign.
 Floats random_values(std::size_t count, std::uint32_t seed) {
@@ -39,13 +38,7 @@ float expected_sign(float value, std::uint64_t step, std::uint64_t index) {
   return (step + index) % 2 == 0 ? 1.0f : -1.0f;
 }
 
-Bits bits_of(const Floats& values, VotePlace place) {
-  Bits bits(sign_bytes(values.size()), std::byte{0xff});
-  sign_bits(values, place, bits);
-  return bits;
-}
-
-Floats signs(const Floats& values, VotePlace place) {
+Floats signs(const Floats& values, SignPlace place) {
   Floats out(values.size());
   signs_of(values, place, out);
   return out;
@@ -57,6 +50,11 @@ Floats sum_of(const std::vector<Floats>& votes) {
   Floats sum(votes.front().size());
   fold(shares, sum);
   return sum;
+}
+
+/// The step that an owner takes by the sum of the votes.
+void step_by(const Floats& sum, std::uint64_t step, float rate, Floats& weights) {
+  step_vote(signs(sum, {step, 0}), rate, 0, weights, weights);
 }
 
 /// A logistic problem: rows of a plane, and the side of a line on which each lies.
@@ -103,7 +101,7 @@ double loss_among_liars(const Logistic& problem, bool votes) {
     }
     const Floats sum = sum_of(sent);
     if (votes)
-      step_vote(sum, {step, 0}, 0.02f, 0, w, w);
+      step_by(sum, step, 0.02f, w);
     else
       for (std::size_t k = 0; k < w.size(); ++k) w[k] -= 0.02f / 9 * sum[k];
   }
@@ -128,39 +126,7 @@ double distance_to_mean(const std::vector<Floats>& all) {
 
 }  // namespace
 
-TEST_CASE("a sign is that of the value, and of none (-1)^(step + index); bits and floats say the same") {
-  for (const std::size_t count : {0u, 1u, 7u, 8u, 9u, 64u, 1003u, 5000u})
-    for (const std::uint64_t step : {0u, 1u, 6u})
-      for (const Index first : {0, 1, 4096}) {
-        CAPTURE(count);
-        const Floats values = random_values(count, 7 + static_cast<std::uint32_t>(count));
-        const VotePlace place{step, first};
-        const Floats by_value = signs(values, place);
-        for (std::size_t k = 0; k < count; ++k)
-          REQUIRE(by_value[k] == expected_sign(values[k], step, static_cast<std::uint64_t>(first) + k));
-        const Bits bits = bits_of(values, place);
-        CHECK(are_sign_bits(bits, count));
-        Floats by_bit(count);
-        signs_of(bits, by_bit);
-        CHECK(by_bit == by_value);
-        CHECK(bits_of(by_bit, {step + 1, first + 2}) == bits);
-      }
-  const float nothing = std::numeric_limits<float>::quiet_NaN();
-  CHECK(signs({nothing, nothing}, {3, 0}) == Floats{-1, 1});
-  CHECK(bits_of({nothing, nothing}, {3, 0}) == Bits{std::byte{2}});
-}
-
-TEST_CASE("bits from elsewhere are signs only if there are enough of them and none too many") {
-  CHECK(are_sign_bits(Bits{}, 0));
-  CHECK(are_sign_bits(Bits(2, std::byte{0x07}), 11));
-  CHECK_FALSE(are_sign_bits(Bits(2, std::byte{0x08}), 11));
-  CHECK_FALSE(are_sign_bits(Bits(2, std::byte{0xff}), 11));
-  CHECK(are_sign_bits(Bits(2, std::byte{0xff}), 16));
-  CHECK_FALSE(are_sign_bits(Bits(2), 17));
-  CHECK_FALSE(are_sign_bits(Bits(2), 8));
-}
-
-TEST_CASE("a vote is the same whatever the order of the votes, and whether its sum or its bits are stepped by") {
+TEST_CASE("a vote is the same whatever the order of the votes, and its step is the rate and the decay") {
   std::mt19937 engine(1);
   for (const std::size_t voters : {1u, 2u, 5u, 8u, 64u}) {
     std::vector<Floats> votes;
@@ -170,14 +136,10 @@ TEST_CASE("a vote is the same whatever the order of the votes, and whether its s
       std::shuffle(votes.begin(), votes.end(), engine);
       CHECK(sum_of(votes) == sum);
     }
-    Floats by_sum(3001), by_bits = weights;
-    step_vote(sum, {9, 40}, 0.1f, 0.01f, weights, by_sum);
-    step_vote(bits_of(sum, {9, 40}), 0.1f, 0.01f, by_bits, by_bits);
-    CHECK(by_sum == by_bits);
-    for (std::size_t k = 0; k < sum.size(); ++k) {
-      const float vote = expected_sign(sum[k], 9, 40 + k);
-      REQUIRE(by_sum[k] == weights[k] - 0.1f * (vote + 0.01f * weights[k]));
-    }
+    Floats next = signs(sum, {9, 40});
+    step_vote(next, 0.1f, 0.01f, weights, next);
+    for (std::size_t k = 0; k < sum.size(); ++k)
+      REQUIRE(next[k] == weights[k] - 0.1f * (expected_sign(sum[k], 9, 40 + k) + 0.01f * weights[k]));
   }
 }
 
@@ -188,11 +150,11 @@ TEST_CASE("a weight without gradient, or with tied votes, does not drift") {
   Floats against = all;
   for (float& x : against) x = -x;
   for (std::uint64_t step = 0; step < 1000; ++step) {
-    step_vote(sum_of({signs(nothing, {step, 0}), signs(nothing, {step, 0})}), {step, 0}, 0.125f, 0, by_zero, by_zero);
+    step_by(sum_of({signs(nothing, {step, 0}), signs(nothing, {step, 0})}), step, 0.125f, by_zero);
     Floats one = all, other = against;
     for (std::size_t k = 0; k < one.size(); ++k)
       if (one[k] == 0) one[k] = 1, other[k] = -1;
-    step_vote(sum_of({signs(one, {step, 0}), signs(other, {step, 0})}), {step, 0}, 0.125f, 0, by_tie, by_tie);
+    step_by(sum_of({signs(one, {step, 0}), signs(other, {step, 0})}), step, 0.125f, by_tie);
     for (const Floats* w : {&by_zero, &by_tie})
       for (const float x : *w) REQUIRE(std::abs(x - 0.5f) <= 0.125f);
   }
@@ -205,59 +167,6 @@ TEST_CASE("a vote learns though four of nine send -100 times their gradient, and
   const double before = problem.loss(Floats(4));
   CHECK(loss_among_liars(problem, true) < 0.5 * before);
   CHECK(loss_among_liars(problem, false) > 10 * before);
-}
-
-TEST_CASE("with feedback the gradients are what went out, at its magnitude, and what is left") {
-  constexpr std::size_t count = 500;
-  VoteFeedback feedback(700);
-  std::vector<double> in(count), out(count);
-  Floats taken(count);
-  for (std::uint64_t step = 0; step < 300; ++step) {
-    const Floats gradient = random_values(count, static_cast<std::uint32_t>(step));
-    const Floats left(feedback.residual().data() + 100, feedback.residual().data() + 100 + count);
-    double magnitude = 0;
-    for (std::size_t k = 0; k < count; ++k) magnitude += std::abs(gradient[k] + left[k]) / double(count);
-    feedback.take_signs(gradient, {step, 100}, 0.1, taken);
-    for (std::size_t k = 0; k < count; ++k) {
-      REQUIRE(taken[k] == expected_sign(gradient[k] + left[k], step, 100 + k));
-      in[k] += static_cast<double>(gradient[k]);
-      out[k] += magnitude * static_cast<double>(taken[k]);
-    }
-  }
-  for (std::size_t k = 0; k < count; ++k)
-    REQUIRE(out[k] + static_cast<double>(feedback.residual().data()[100 + k]) == doctest::Approx(in[k]).epsilon(1e-3));
-  for (const std::size_t k : {0u, 99u, 600u, 699u}) CHECK(feedback.residual().data()[k] == 0);
-}
-
-TEST_CASE("a residual counts in steps: when the rate halves, it doubles") {
-  VoteFeedback feedback(8);
-  Floats taken(8);
-  feedback.take_signs(Floats{1, 2, 3, 4, 5, 6, 7, 8}, {0, 0}, 0.5, taken);
-  CHECK(feedback.residual().data()[0] == 1 - 4.5f);
-  CHECK(feedback.rate() == 0.5);
-  feedback.take_signs(Floats(8), {1, 0}, 0.25, taken);  // twice (g - 4.5 in each), the mean magnitude of which is 4
-  CHECK(taken == Floats{-1, -1, -1, -1, 1, 1, 1, 1});
-  CHECK(feedback.residual().data()[0] == -7 + 4);
-  CHECK(feedback.residual().data()[7] == 7 - 4);
-}
-
-TEST_CASE("feedback learns where the signs alone cannot: a rare large gradient against many small ones") {
-  // The gradient is +3 in one step of four and -0.5 in the others: its mean is positive, most of its signs are not.
-  // Many weights beside it say what a sign is worth.
-  for (const bool has_feedback : {false, true}) {
-    VoteFeedback feedback(32);
-    Floats w(32), taken(32);
-    for (std::uint64_t step = 0; step < 400; ++step) {
-      Floats gradient(32, step % 2 == 0 ? 1.0f : -1.0f);
-      gradient[0] = step % 4 == 0 ? 3.0f : -0.5f;
-      if (has_feedback)
-        feedback.take_signs(gradient, {step, 0}, 0.01, taken);
-      else
-        signs_of(gradient, {step, 0}, taken);
-      step_vote(taken, {step, 0}, 0.01f, 0, w, w);
-    }
-    CHECK((w[0] < 0) == has_feedback);
-  }
 }
 
 TEST_CASE("an even rank asks an odd one that takes part, another in another step, and each is asked alike") {
