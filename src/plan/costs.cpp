@@ -12,6 +12,12 @@
 #include "sync/update.hpp"
 
 namespace dtrain::plan {
+namespace {
+
+/// Versions that an owner holds: the current one, the one that is made, and the one before where that may be wanted.
+int versions_of(const Plan& plan) { return plan.undo_possible() || sync::traits(plan.job.sync).weights ? 3 : 2; }
+
+}  // namespace
 
 double Plan::flops_per_row() const {
   double flops = 0;
@@ -64,8 +70,11 @@ double Plan::plain_bytes() const {
   // All ranks together move 2 (N-1) n elements; in pairs each active one sends and gets n.
   const int messages = pairs() ? (workers + 1) / 2 : workers - 1;  // each answered or gathered again
   const double moved = peers() ? 2.0 * messages / workers : 1;
-  const double single = total_steps > 0 ? double(single_until_steps(*this)) / double(total_steps) : 0;
-  return moved * double(step_bytes()) * exchanged_arenas() * (single + (1 - single) / double(period()));
+  if (total_steps == 0) return 0;
+  // The last block of a run may be short.
+  const Index single = single_until_steps(*this);
+  const Index exchanges = single + (total_steps - single + period() - 1) / period();
+  return moved * double(step_bytes()) * exchanged_arenas() * double(exchanges) / double(total_steps);
 }
 
 double Plan::push_bytes() const {
@@ -90,7 +99,7 @@ Memory server_memory(const Plan& plan, int rank) {
   const Slice& slice = plan.slices[static_cast<std::size_t>(rank)];
   const auto bytes = static_cast<std::size_t>(4 * (slice.end - slice.begin));
   const auto workers = static_cast<std::size_t>(plan.workers);
-  const std::size_t versions = plan.undo_possible() ? 3 : 2;
+  const auto versions = static_cast<std::size_t>(versions_of(plan));
   const std::size_t pulled = plan.job.sync.compensation == job::Compensation::delay ? workers : 0;
   const auto arenas = static_cast<std::size_t>(1 + plan.server_arenas()) * versions + pulled;
   const auto pushes = static_cast<std::size_t>(plan.exchanged_arenas()) * workers * (plan.undo_possible() ? 2 : 1);
@@ -103,11 +112,11 @@ Memory server_memory(const Plan& plan, int rank) {
 Memory worker_memory(const Plan& plan) {
   const auto bytes = static_cast<std::size_t>(plan.step_bytes());
   const bool steps = sync::traits(plan.job.sync).weights;
-  const int owned = plan.peers() ? 2 * (1 + plan.server_arenas()) : 0;
+  const int owned = plan.peers() ? versions_of(plan) * (1 + plan.server_arenas()) : 0;
   // What a codec keeps back is there twice, as it is and as it was before the step, and once packed.
   const int kept = packs_gradients(plan) ? 2 * kept_arenas(plan) + 1 : 0;
   const auto arenas = static_cast<std::size_t>(owned + kept +
-                                               (steps          ? 1 + 2 * (1 + plan.worker_arenas())
+                                               (steps          ? 1 + versions_of(plan) * (1 + plan.worker_arenas())
                                                 : plan.peers() ? 1
                                                                : 2));
   const Index rows = plan.worker_rows();

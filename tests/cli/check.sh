@@ -130,7 +130,7 @@ run plan --json good.yaml --set topology.workers=4 --set sync.policy=local --set
 expect_exit 0
 expect_line stdout '  "policy": "local",'
 expect_line stdout '  "policy_spec": "local:8",'
-expect_line stdout '  "bytes_per_worker_step": 7850,'
+expect_line stdout '  "bytes_per_worker_step": 9420,'
 run plan bad.yaml
 expect_exit 3
 

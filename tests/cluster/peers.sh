@@ -82,11 +82,11 @@ cases=(
   'sync.policy=bsp train.clip_norm=0.5'
   'sync.policy=bsp data.sharing=shard train.clip_norm=0.5 train.optimizer.type=momentum'
   "sync.policy=subset sync.size=1 ${adam[*]}"
-  'sync.policy=local sync.period=6'
+  'sync.policy=local sync.period=5'
   "sync.policy=local sync.period=4 sync.momentum=average ${adam[*]}"
-  'sync.policy=local sync.period=6 train.clip_norm=0.5 data.sharing=shard'
+  'sync.policy=local sync.period=5 train.clip_norm=0.5 data.sharing=shard'
   "sync.policy=bmuf sync.period=6 ${adam[*]}"
-  'sync.policy=bmuf sync.period=4 sync.momentum=average')
+  'sync.policy=bmuf sync.period=7 sync.momentum=average')
 for case in "${cases[@]}"; do
   read -r -a words <<< "$case"
   digits served "${words[@]}"

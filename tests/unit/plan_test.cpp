@@ -346,6 +346,9 @@ TEST_CASE("the bytes of a worker and step are two arenas, divided by the period 
   using P = job::PolicyName;
   for (const P policy : {P::bsp, P::asp, P::ssp, P::quorum}) CHECK(arenas(policy) == 2);
   for (const P policy : {P::local, P::easgd, P::bmuf}) CHECK(arenas(policy) == doctest::Approx(0.4));
+  job.sync.period = 7;  // 20 steps: two whole blocks and a short one
+  CHECK(arenas(P::local) == doctest::Approx(2 * 3.0 / 20));
+  job.sync.period = 5;
   job.sync.size = 1;
   CHECK(arenas(P::subset) == 1.25);
   job.sync.momentum = job::AverageMomentum::average;
@@ -403,7 +406,7 @@ TEST_CASE("the plan's line on sync says what the policy will do, in numbers") {
   job.sync.policy = job::PolicyName::bmuf;
   const Json json = plan::to_json(plan_of(job, 1000, 20));
   CHECK(json["policy"] == "bmuf");
-  CHECK(json["bytes_per_worker_step"] == 168);
+  CHECK(json["bytes_per_worker_step"] == 210);  // one exchange in 8 steps
 }
 
 TEST_CASE("threads share out the cores among the roles of the machine, and are at least one") {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <list>
+#include <memory>
 
 #include "base/random.hpp"
 #include "math/fold.hpp"
@@ -174,4 +175,31 @@ TEST_CASE("a part whose gradient is not finite closes the step without a new ver
   CHECK(*bad <= 9001);
   CHECK(9001 - *bad < block_weights);
   CHECK(copy(owner.current().weights) == before);
+}
+
+TEST_CASE("a worker without servers makes as many arenas as the plan's memory says") {
+  using T = job::OptimizerType;
+  job::Sync local;
+  local.policy = job::PolicyName::local;
+  local.momentum = job::AverageMomentum::average;
+  for (const auto& [sync, type] :
+       {std::pair{job::Sync{}, T::sgd}, std::pair{local, T::sgd}, std::pair{local, T::adam}}) {
+    const plan::Plan plan = plan_of(Topology::ring, sync, type);
+    const bool own_steps = sync.policy == job::PolicyName::local;
+    Index made = plan.layout.total;  // the gradient
+    const MakeArena counting = [&](Index count) {
+      made += count;
+      return Arena(count);
+    };
+    Owner owner(plan, Owner::Parts{0}, 1, counting);
+    std::unique_ptr<Owner> own;
+    if (own_steps) own.reset(new Owner(Owner::of_worker(plan, 1, counting)));
+    const std::vector<float> gradient = numbers(1, plan.layout.total);
+    for (Index step = 1; step <= 5; ++step) {
+      if (own) CHECK_FALSE(own->step(std::vector<Contribution>{{{gradient.data()}, 1}}, 1, 128 * step));
+      owner.open(1, 128 * step);
+      CHECK_FALSE(owner.close());
+    }
+    CHECK(plan::worker_memory(plan).weights == static_cast<std::size_t>(4 * made));
+  }
 }
