@@ -22,9 +22,10 @@ std::vector<Verb> training_verbs() {
       {"run",
        "Train",
        "train the network of a job file, here and now",
-       "Checks the job, plans it, starts its servers and workers as processes of this machine, trains, evaluates and "
-       "saves. The run leaves a folder with the trained model, the metrics, checkpoints and a report; its path is "
-       "printed at the end. Ctrl-C finishes the step and saves a checkpoint first; a second Ctrl-C ends at once.",
+       "Checks the job, plans it, starts its workers, and servers if it has any, as processes of this machine, trains, "
+       "evaluates and saves. The run leaves a folder with the trained model, the metrics, checkpoints and a report; "
+       "its path is printed at the end. Ctrl-C finishes the step and saves a checkpoint first; a second Ctrl-C ends at "
+       "once.",
        {job_argument()},
        {{"dtrain run configs/digits.yaml", "Train on drawn digits that dtrain makes itself."},
         {"dtrain run --set train.epochs=3 --set topology.workers=4 job.yaml", "Change keys for this run only."},
@@ -36,9 +37,9 @@ std::vector<Verb> training_verbs() {
        "Train",
        "go on with a run that was stopped",
        "Goes on from the newest sound checkpoint in the run's folder, with the job as it was. Under the sync "
-       "policies with steps in common (bsp, subset, local, bmuf, adaptive by period, quorum of all workers) the "
-       "weights "
-       "at the end are, bit for bit, those of a run that was never stopped.",
+       "policies with steps in common (bsp, subset, local, bmuf, sign_vote, adaptive by period, quorum of all "
+       "workers), with servers or without, the weights at the end are, bit for bit, those of a run that was never "
+       "stopped.",
        {run_argument()},
        {{"dtrain resume runs/mnist", "Go on after a Ctrl-C, a crash or a power cut."}}},
       {"worker",

@@ -45,14 +45,14 @@ void add_examples(Roff& page) {
 
 std::string program_page() {
   Roff page("dtrain", 1, version, "User Commands");
-  page.section("NAME").paragraph("dtrain - train dense neural networks with parameter servers");
+  page.section("NAME").paragraph("dtrain - train dense neural networks on many cores and machines");
   page.section("SYNOPSIS");
   page.paragraph("`dtrain` VERB [FLAGS] ...");
   page.section("DESCRIPTION");
   page.paragraph(
       "dtrain trains dense neural networks on every core and every machine you have. A job file says what to train on "
-      "what data; `dtrain run` starts parameter servers, which keep the weights, and workers, which compute gradients, "
-      "and leaves a folder with the trained model.");
+      "what data; `dtrain run` starts workers, which compute gradients, and parameter servers, which keep the weights, "
+      "or workers alone, which exchange among themselves. It leaves a folder with the trained model.");
   page.paragraph("Results go to standard output, everything else to standard error.");
   add_verbs(page);
   page.section("OPTIONS").paragraph("Flags of every verb, which may also stand before it:");

@@ -26,9 +26,10 @@ void add_topology_keys(Keys& keys) {
                              "Processes that compute gradients, external ones included."));
   keys.push_back(integer_key("topology.external", JOB_FIELD(topology.external), between(0, 10000), "0",
                              "How many of the workers will join from outside."));
-  keys.push_back(auto_integer_key("topology.servers", JOB_FIELD(topology.servers), between(0, 1024),
-                                  "Processes that own slices of the weights; 0 trains in one process; auto is 0 for "
-                                  "one local worker and 1 otherwise."));
+  keys.push_back(auto_integer_key(
+      "topology.servers", JOB_FIELD(topology.servers), between(0, 1024),
+      "Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; "
+      "auto is 0 for one local worker and 1 otherwise."));
   keys.push_back(integer_key("topology.external_servers", JOB_FIELD(topology.external_servers), between(0, 1024), "0",
                              "How many of the servers will join from outside."));
   keys.push_back(auto_integer_key("topology.threads", JOB_FIELD(topology.threads), between(1, 1024),
@@ -46,9 +47,10 @@ void add_safety_keys(Keys& keys) {
                           "Time without progress after which a role counts as lost."));
   keys.push_back(
       time_key("faults.join_within", JOB_FIELD(faults.join_within), "60 s", "Time until every role must have joined."));
-  keys.push_back(choice_key<OnWorkerLoss>("faults.on_worker_loss", JOB_FIELD(faults.on_worker_loss),
-                                          {{"stop", OnWorkerLoss::stop}, {"continue", OnWorkerLoss::keep_going}},
-                                          "stop", "Whether a run ends or goes on when a worker is lost."));
+  keys.push_back(
+      choice_key<OnWorkerLoss>("faults.on_worker_loss", JOB_FIELD(faults.on_worker_loss),
+                               {{"stop", OnWorkerLoss::stop}, {"continue", OnWorkerLoss::keep_going}}, "stop",
+                               "Whether a run ends or goes on when a worker is lost. Without servers it ends."));
   keys.push_back(integer_key("faults.min_workers", JOB_FIELD(faults.min_workers), between(1, 10000), "1",
                              "Fewest workers with which a run goes on."));
   keys.push_back(map_key("faults.inject", "Slowness made on purpose, to measure what a policy makes of it."));
@@ -60,7 +62,7 @@ void add_safety_keys(Keys& keys) {
                           "What one unit of faults.inject.compute is; ten times the time of a step or more."));
   keys.push_back(rate_key("faults.inject.bandwidth", JOB_FIELD(faults.inject.bandwidth),
                           "How much each role's link to the others carries each way, for data between servers and "
-                          "workers; 0 sets no limit. Shared memory is not used over such a link."));
+                          "workers or among workers; 0 sets no limit. Shared memory is not used over such a link."));
   keys.push_back(delay_key("faults.inject.latency", JOB_FIELD(faults.inject.latency),
                            "How long such a message is under way beside that."));
 }

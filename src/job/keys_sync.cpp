@@ -75,10 +75,10 @@ void add_codec_keys(Keys& keys) {
   all.emplace_back("zstd", Codec::zstd);
   keys.push_back(choice_key<Codec>(
       "sync.codec", JOB_FIELD(sync.codec), all, "none",
-      "How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the "
-      "weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: "
-      "signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over "
-      "what sync.zstd_of has packed."));
+      "How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, "
+      "the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of "
+      "sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; "
+      "zstd: without loss, over what sync.zstd_of has packed."));
   keys.push_back(choice_key<Codec>("sync.zstd_of", JOB_FIELD(sync.zstd_of), packed, "none",
                                    "Under sync.codec: zstd, the codec whose bytes are packed once more."));
   keys.push_back(
