@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "base/error.hpp"
 #include "base/file.hpp"
 #include "cli/output.hpp"
 #include "cli/recording.hpp"
@@ -28,6 +29,8 @@ role::RunRequest request_for(const Options& options, job::Job job, std::string t
   using Mode = report::Progress::Mode;
   request.progress = options.quiet ? Mode::none : ::isatty(STDERR_FILENO) ? Mode::live : Mode::plain;
   request.color = use_color(options, STDERR_FILENO);
+  if (options.record && request.job.sync.policy == job::PolicyName::gossip)
+    fail(Kind::usage, "no recording is kept under gossip: leave --record out");
   if (options.record) request.job.output.trace = true;
   if (!options.replay.empty()) request.recording = replay_in(request.job, options.replay);
   return request;

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "base/text.hpp"
 #include "job/catalogue.hpp"
 #include "job/check.hpp"
 #include "job/resolve.hpp"
@@ -172,6 +173,12 @@ void check_vote(Rules& rules) {
   if (train.optimizer.type != OptimizerType::sgd)
     rules.error({"train.optimizer.type", "sync.policy"},
                 "sign_vote takes the majority's step, which is sgd's: set train.optimizer.type to sgd");
+  constexpr double bold = 0.01;
+  if (train.optimizer.learning_rate > bold && rules.sound({"train.optimizer.learning_rate"}))
+    rules.warning({"train.optimizer.learning_rate", "sync.policy"},
+                  "under sign_vote every weight moves by train.optimizer.learning_rate in every step, and {} is much: "
+                  "0.001 is a usual start",
+                  shortest(train.optimizer.learning_rate));
   if (train.clip_norm > 0)
     rules.error({"train.clip_norm", "sync.policy"}, "signs cannot be clipped: set train.clip_norm to 0");
   if (rules.job.sync.codec != Codec::none)
