@@ -4,7 +4,7 @@
 
 #include "data/division.hpp"
 #include "math/gemm.hpp"
-#include "model/network.hpp"
+#include "role/learner.hpp"
 #include "role/owner.hpp"
 #include "role/role.hpp"
 
@@ -16,13 +16,10 @@ class Solo final : public model::LayerEvents {
   explicit Solo(Course& course)
       : course_(course),
         plan_(course.plan()),
-        rows_(data::load(plan_.job, course.survey().encoding, data::Part::train, plan_.facts.hash)),
+        learner_(plan_, course.survey().encoding),
         division_(plan_.job, plan_.facts.train_rows, {0}),
-        network_(plan_.job.model, plan_.width, plan_.worker_rows(), plan_.threads),
         owner_(plan_, 0, plan_.threads),
-        gradient_(plan_.layout.total),
-        features_(plan_.worker_rows() * plan_.width),
-        targets_(static_cast<std::size_t>(plan_.worker_rows())) {
+        gradient_(plan_.layout.total) {
     contribution_.resize(1);
     for (const plan::Piece& piece : owner_.slice().pieces)
       contribution_[0].pieces.push_back(gradient_.data() + piece.offset);
@@ -45,12 +42,10 @@ class Solo final : public model::LayerEvents {
 
   Course& course_;
   const plan::Plan& plan_;
-  std::unique_ptr<data::Rows> rows_;
+  Learner learner_;
   data::Division division_;
-  model::Network<float> network_;
   Owner owner_;
-  Arena gradient_, features_;
-  std::vector<float> targets_;
+  Arena gradient_;
   std::vector<Contribution> contribution_;
   std::uint64_t clock_ = 0;
   Tally tally_;
@@ -91,16 +86,11 @@ Tally Solo::train() {
 
 void Solo::step() {
   const std::span<const std::uint32_t> rows = division_.rows(static_cast<Index>(clock_), 0);
-  const auto count = static_cast<Index>(rows.size());
-  const Matrix features(features_.data(), count, plan_.width);
-  const std::span<float> targets(targets_.data(), rows.size());
-  rows_->gather(rows, features, targets);
-  const model::DropoutKey dropout{plan_.job.seed, division_.epoch_of(static_cast<Index>(clock_))};
+  const std::uint32_t epoch = division_.epoch_of(static_cast<Index>(clock_));
   const Index before = owner_.current().applied_rows;
   const Index after = division_.applied_before(static_cast<Index>(clock_) + 1);
   owner_.open(1, after);
-  const auto result = network_.train_step({features, targets, rows}, owner_.current().weights.span(), gradient_.span(),
-                                          dropout, *this, static_cast<int>(plan_.job.train.micro_batches));
+  const auto result = learner_.train(rows, epoch, owner_.current().weights.span(), gradient_.span(), *this);
   if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(result.loss_sum))
     fail(Kind::diverged,
          "the loss of step {} is not finite; a lower train.optimizer.learning_rate or train.clip_norm may help",

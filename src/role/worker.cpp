@@ -15,14 +15,11 @@ Worker::Worker(Link& link, const Welcome& welcome)
       plan_(plan_of(welcome, link.request().data_dir)),
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
-      rows_(data::load(plan_.job, welcome.encoding, data::Part::train, plan_.facts.hash)),
+      learner_(plan_, welcome.encoding),
       division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
-      network_(plan_.job.model, plan_.width, plan_.worker_rows(), plan_.threads),
       weights_(traits_.weights ? 0 : plan_.layout.total),
       centre_(plan_.job.sync.policy == job::PolicyName::easgd ? plan_.layout.total : 0),
       gradient_(link.memory().arena(plan_.layout.total)),
-      features_(plan_.worker_rows() * plan_.width),
-      targets_(static_cast<std::size_t>(plan_.worker_rows())),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
   own_gradient_ = {{{gradient_.data()}, 1}};

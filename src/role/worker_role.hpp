@@ -13,9 +13,9 @@
 #include "data/division.hpp"
 #include "data/worklist.hpp"
 #include "job/distribution.hpp"
-#include "model/network.hpp"
 #include "role/connections.hpp"
 #include "role/council.hpp"
+#include "role/learner.hpp"
 #include "role/link.hpp"
 #include "role/owner.hpp"
 #include "role/packer.hpp"
@@ -74,7 +74,6 @@ class Worker final : public model::LayerEvents {
   bool train_on_rows();
   std::span<const std::uint32_t> rows_of_step();
   bool has_rows_now();
-  model::Batch<float> gather();
   void note_loss(double loss_sum);
   bool pad_step();
   bool overtaken() const { return traits_.abandons && gate_ && gate_->clock > clock_; }
@@ -126,19 +125,17 @@ class Worker final : public model::LayerEvents {
   int rank_;
   sync::Traits traits_;
   std::unique_ptr<sync::Rhythm> rhythm_;
-  std::unique_ptr<data::Rows> rows_;
+  Learner learner_;
   data::Division division_;
   std::vector<int> active_;                 ///< ranks that take part
   Index applied_rows_ = 0;                  ///< where a step applies the rows of some: by the steps before this one
   std::optional<data::Worklist> worklist_;  ///< under quorum
-  model::Network<float> network_;
-  std::unique_ptr<Owner> own_;       ///< of its own weights, where workers step by themselves
-  Arena weights_;                    ///< otherwise: the servers'
-  Arena centre_;                     ///< under easgd: what its weights are pulled at
-  std::optional<Packer> packer_;     ///< of gradients
-  std::vector<Unpacker> unpackers_;  ///< per server, of changes of the weights
-  Arena gradient_, features_;
-  std::vector<float> targets_;
+  std::unique_ptr<Owner> own_;              ///< of its own weights, where workers step by themselves
+  Arena weights_;                           ///< otherwise: the servers'
+  Arena centre_;                            ///< under easgd: what its weights are pulled at
+  std::optional<Packer> packer_;            ///< of gradients
+  std::vector<Unpacker> unpackers_;         ///< per server, of changes of the weights
+  Arena gradient_;
   std::vector<Contribution> own_gradient_;
   std::span<const std::uint32_t> batch_rows_;
   std::optional<job::Distribution> inject_;

@@ -20,15 +20,6 @@ std::span<const std::uint32_t> Worker::rows_of_step() {
   return division_.rows(portion->step, portion->part);
 }
 
-model::Batch<float> Worker::gather() {
-  batch_rows_ = rows_of_step();
-  const auto count = static_cast<Index>(batch_rows_.size());
-  const Matrix features(features_.data(), count, plan_.width);
-  const std::span<float> targets(targets_.data(), batch_rows_.size());
-  rows_->gather(batch_rows_, features, targets);
-  return {features, targets, batch_rows_};
-}
-
 Worker::Outcome Worker::step() {
   wait_until_sent(sending_);
   if (interrupted()) return Outcome::again;
@@ -45,11 +36,9 @@ Worker::Outcome Worker::step() {
 
 /// Forward and backward on this step's rows; false if it was given up on the way.
 bool Worker::train_on_rows() {
-  const model::Batch<float> batch = gather();
+  batch_rows_ = rows_of_step();
   const auto step = worklist_ ? worklist_->of(rank_)->step : static_cast<Index>(clock_);
-  const model::DropoutKey dropout{plan_.job.seed, division_.epoch_of(step)};
-  const auto result = network_.train_step(batch, weights(), gradient_.span(), dropout, *this,
-                                          static_cast<int>(plan_.job.train.micro_batches));
+  const auto result = learner_.train(batch_rows_, division_.epoch_of(step), weights(), gradient_.span(), *this);
   if (!result.completed) return false;
   note_loss(result.loss_sum);
   return true;
