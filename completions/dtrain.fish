@@ -101,7 +101,7 @@ function __dtrain_assignments
         'topology.transport=tcp' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers=' 'Processes that compute gradients, external ones included.' \
         'topology.external=' 'How many of the workers will join from outside.' \
-        'topology.servers=' 'Processes that own slices of the weights; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
+        'topology.servers=' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
         'topology.external_servers=' 'How many of the servers will join from outside.' \
         'topology.threads=' 'Threads of each role; auto shares out the cores of the machine.' \
         'sync.policy=' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
@@ -144,14 +144,14 @@ function __dtrain_assignments
         'sync.rate=' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
         'sync.rate=full' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
         'sync.rate=share' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
-        'sync.codec=' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
-        'sync.codec=none' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
-        'sync.codec=fp16' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
-        'sync.codec=bf16' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
-        'sync.codec=qsgd' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
-        'sync.codec=onebit' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
-        'sync.codec=topk' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
-        'sync.codec=zstd' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=none' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=fp16' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=bf16' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=qsgd' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=onebit' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=topk' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec=zstd' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
         'sync.zstd_of=' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
         'sync.zstd_of=none' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
         'sync.zstd_of=fp16' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
@@ -172,13 +172,13 @@ function __dtrain_assignments
         'checkpoint.keep=' 'How many of the newest checkpoints are kept.' \
         'faults.stalled_after=' 'Time without progress after which a role counts as lost.' \
         'faults.join_within=' 'Time until every role must have joined.' \
-        'faults.on_worker_loss=' 'Whether a run ends or goes on when a worker is lost.' \
-        'faults.on_worker_loss=stop' 'Whether a run ends or goes on when a worker is lost.' \
-        'faults.on_worker_loss=continue' 'Whether a run ends or goes on when a worker is lost.' \
+        'faults.on_worker_loss=' 'Whether a run ends or goes on when a worker is lost. Without servers it ends.' \
+        'faults.on_worker_loss=stop' 'Whether a run ends or goes on when a worker is lost. Without servers it ends.' \
+        'faults.on_worker_loss=continue' 'Whether a run ends or goes on when a worker is lost. Without servers it ends.' \
         'faults.min_workers=' 'Fewest workers with which a run goes on.' \
         'faults.inject.compute=' 'How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE.' \
         'faults.inject.unit=' 'What one unit of faults.inject.compute is; ten times the time of a step or more.' \
-        'faults.inject.bandwidth=' 'How much each role\'s link to the others carries each way, for data between servers and workers; 0 sets no limit. Shared memory is not used over such a link.' \
+        'faults.inject.bandwidth=' 'How much each role\'s link to the others carries each way, for data between servers and workers or among workers; 0 sets no limit. Shared memory is not used over such a link.' \
         'faults.inject.latency=' 'How long such a message is under way beside that.' \
         'output.dir=' 'Folder of the run folders; relative to the job file.' \
         'output.if_exists=' 'What happens when there is a run of that name: a new folder beside it, in its place, or an error.' \
@@ -266,7 +266,7 @@ function __dtrain_keys
         'topology.transport' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers' 'Processes that compute gradients, external ones included.' \
         'topology.external' 'How many of the workers will join from outside.' \
-        'topology.servers' 'Processes that own slices of the weights; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
+        'topology.servers' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
         'topology.external_servers' 'How many of the servers will join from outside.' \
         'topology.threads' 'Threads of each role; auto shares out the cores of the machine.' \
         'sync' 'When workers wait for each other, and what they exchange.' \
@@ -289,7 +289,7 @@ function __dtrain_keys
         'sync.lambda' 'Strength of sync.compensation: delay.' \
         'sync.adaptive_lambda' 'Whether sync.lambda is divided by the root of each weight\'s mean squared gradient.' \
         'sync.rate' 'Under asp and ssp, whether a push is applied as it is or scaled by its share of the batch.' \
-        'sync.codec' 'How gradients are packed on their way to servers and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
+        'sync.codec' 'How gradients are packed on their way to whoever owns the weights and, where all workers take the same steps, the changes of the weights on their way back. none: 32-bit floats; fp16, bf16: halves; qsgd: drawn levels of sync.levels; onebit: signs and two means for each 512 values; topk: the largest sync.density of the values; zstd: without loss, over what sync.zstd_of has packed.' \
         'sync.zstd_of' 'Under sync.codec: zstd, the codec whose bytes are packed once more.' \
         'sync.feedback' 'Under fp16, bf16, qsgd and onebit, whether workers add what a codec lost in one step to the gradient of the next; auto does so under onebit.' \
         'sync.levels' 'Under qsgd, how many levels there are between nothing and the norm of 512 values.' \
@@ -306,12 +306,12 @@ function __dtrain_keys
         'faults' 'How long to wait for a role, and what to do without it.' \
         'faults.stalled_after' 'Time without progress after which a role counts as lost.' \
         'faults.join_within' 'Time until every role must have joined.' \
-        'faults.on_worker_loss' 'Whether a run ends or goes on when a worker is lost.' \
+        'faults.on_worker_loss' 'Whether a run ends or goes on when a worker is lost. Without servers it ends.' \
         'faults.min_workers' 'Fewest workers with which a run goes on.' \
         'faults.inject' 'Slowness made on purpose, to measure what a policy makes of it.' \
         'faults.inject.compute' 'How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE.' \
         'faults.inject.unit' 'What one unit of faults.inject.compute is; ten times the time of a step or more.' \
-        'faults.inject.bandwidth' 'How much each role\'s link to the others carries each way, for data between servers and workers; 0 sets no limit. Shared memory is not used over such a link.' \
+        'faults.inject.bandwidth' 'How much each role\'s link to the others carries each way, for data between servers and workers or among workers; 0 sets no limit. Shared memory is not used over such a link.' \
         'faults.inject.latency' 'How long such a message is under way beside that.' \
         'output' 'What is written where.' \
         'output.dir' 'Folder of the run folders; relative to the job file.' \

@@ -112,7 +112,8 @@ Memory server_memory(const Plan& plan, int rank) {
 Memory worker_memory(const Plan& plan) {
   const auto bytes = static_cast<std::size_t>(plan.step_bytes());
   const bool steps = sync::traits(plan.job.sync).weights;
-  const int owned = plan.peers() ? versions_of(plan) * (1 + plan.server_arenas()) : 0;
+  const int voted = sync::traits(plan.job.sync).votes ? 1 : 0;
+  const int owned = plan.peers() ? versions_of(plan) * (1 + plan.server_arenas()) + voted : 0;
   // What a codec keeps back is there twice, as it is and as it was before the step, and once packed.
   const int kept = packs_gradients(plan) ? 2 * kept_arenas(plan) + 1 : 0;
   const auto arenas = static_cast<std::size_t>(owned + kept +
