@@ -40,13 +40,13 @@ for seed in 1 2; do
   trial TERM 143 $seed
   trial KILL 137 $seed
   rm -rf whole-*
-  topology=(topology.workers=2 topology.servers=2)
+  topology=(topology.workers=2 topology.servers=2 train.epochs=8)
   trial INT 130 $seed
   trial TERM 143 $seed
   trial KILL 137 $seed
   rm -rf whole-*
 done
-topology=(topology.workers=3 topology.servers=2 train.clip_norm=0.5)
+topology=(topology.workers=3 topology.servers=2 train.clip_norm=0.5 train.epochs=8)
 for seed in 1 2 3; do trial INT 130 $seed; done
 rm -rf whole-* cut
 
