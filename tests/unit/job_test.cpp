@@ -377,8 +377,9 @@ TEST_CASE("every policy but bsp and gossip needs a server, and says so when ther
     const std::string problem = fmt::format(
         "a.yaml:2:16: error: {} needs a server: set topology.servers to 1 or more, or sync.policy to bsp\n", policy);
     CHECK((told_beside_model(line).find(problem) == 0) == (policy != "bsp"));
-    CHECK(told_beside_model(line + "topology: {workers: 2}\n").empty());
-    CHECK(told_beside_model(line + "topology: {servers: 1}\n").empty());
+    const std::string rate = "train: {optimizer: {learning_rate: 0.001}}\n";
+    CHECK(told_beside_model(line + "topology: {workers: 2}\n" + rate).empty());
+    CHECK(told_beside_model(line + "topology: {servers: 1}\n" + rate).empty());
   }
 }
 
@@ -788,7 +789,7 @@ TEST_CASE("a policy and a kind of topology that cannot go together are told with
     CAPTURE(kind);
     const std::string of = "kind: " + kind + ", workers: 3";
     for (const char* fits : {"bsp", "subset", "local", "bmuf", "sign_vote"})
-      CHECK(message(of, "policy: " + std::string(fits)).empty());
+      CHECK(message(of, "policy: " + std::string(fits), "train: {optimizer: {learning_rate: 0.001}}\n").empty());
     for (const std::string lacks : {"asp", "ssp", "quorum", "easgd", "adaptive"})
       CHECK(message(of, "policy: " + lacks) ==
             "error: " + lacks + " needs servers, and topology.kind is " + kind +
@@ -830,11 +831,15 @@ TEST_CASE("a vote by sign takes sgd's step, unclipped, and only it has feedback"
     return out.substr(0, out.find('\n'));
   };
   const std::string vote = "sync: {policy: sign_vote}\n";
-  CHECK(message(vote).empty());
-  CHECK(message("sync: {policy: sign_vote, vote_feedback: true}\n").empty());
-  CHECK(message(vote + "train: {optimizer: {type: adam}}\n") ==
+  const std::string slow = "train: {optimizer: {learning_rate: 0.01}}\n";
+  CHECK(message(vote + slow).empty());
+  CHECK(message("sync: {policy: sign_vote, vote_feedback: true}\n" + slow).empty());
+  CHECK(message(vote + "train: {optimizer: {learning_rate: 0.02}}\n") ==
+        "a.yaml:4:36: warning: under sign_vote every weight moves by train.optimizer.learning_rate in every step, and "
+        "0.02 is much: 0.001 is a usual start");
+  CHECK(message(vote + "train: {optimizer: {type: adam, learning_rate: 0.01}}\n") ==
         "a.yaml:4:27: error: sign_vote takes the majority's step, which is sgd's: set train.optimizer.type to sgd");
-  CHECK(message(vote + "train: {clip_norm: 1}\n") ==
+  CHECK(message(vote + "train: {clip_norm: 1, optimizer: {learning_rate: 0.01}}\n") ==
         "a.yaml:4:20: error: signs cannot be clipped: set train.clip_norm to 0");
   CHECK(message("sync: {policy: bsp, vote_feedback: true}\n") ==
         "a.yaml:3:36: warning: sync.vote_feedback has no effect: only sign_vote has it, and sync.policy is bsp");
