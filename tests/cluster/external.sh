@@ -65,9 +65,12 @@ same_weights whole sealed
 await_end 2 $other
 expect_alone
 
+# Losses are made in the midst of runs whose steps take a while.
+slow=(--set faults.inject.compute=constant:1 --set 'faults.inject.unit=5 ms')
+
 # The external worker is killed: found by its connection, and told.
 for token in '' '--token-file token'; do
-  begin cut "${all[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*' $token
+  begin cut "${all[@]}" "${slow[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*' $token
   command_of worker
   join worker "${command[@]}"
   await_step cut $((10 + RANDOM % 50))
@@ -80,7 +83,7 @@ for token in '' '--token-file token'; do
 done
 
 # The coordinator is killed: the children die with it, the external worker sees it.
-begin orphan "${all[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*'
+begin orphan "${all[@]}" "${slow[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*'
 command_of worker
 join worker "${command[@]}"
 await_step orphan 20
@@ -90,7 +93,7 @@ await_end 5 $joiner
 expect_alone
 
 # Ctrl-C on the run: the external worker leaves in peace, and the run can be resumed with another.
-begin stopped "${all[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*'
+begin stopped "${all[@]}" "${slow[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*'
 command_of worker
 join worker "${command[@]}"
 await_step stopped 20
