@@ -74,6 +74,7 @@ class Coordinator {
   std::uint64_t nonce_;
   wire::Context context_;
   wire::SharedMemory memory_;  ///< of others: what they save lies there
+  Arena probe_;                ///< for others to see whether they can see it
   Doors doors_;
   Roster roster_;
   Assembly assembly_;

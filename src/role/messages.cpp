@@ -110,7 +110,9 @@ std::string pack(const Welcome& welcome) {
                 {"hash", welcome.facts.hash}}},
               {"encoding", welcome.encoding.to_json()},
               {"bind", welcome.bind},
-              {"secure", welcome.secure}}
+              {"secure", welcome.secure},
+              {"probe_block", welcome.probe_block},
+              {"probe_place", welcome.probe_place}}
       .dump();
 }
 
@@ -129,6 +131,8 @@ Welcome unpack_welcome(std::string_view payload) {
                            welcome.encoding = data::Encoding::from_json(json.at("encoding"));
                            welcome.bind = json.at("bind").get<std::vector<std::string>>();
                            welcome.secure = json.at("secure");
+                           welcome.probe_block = json.at("probe_block");
+                           welcome.probe_place = json.at("probe_place");
                            return welcome;
                          }),
                  "welcome");

@@ -65,6 +65,8 @@ struct Welcome {
   data::Encoding encoding;
   std::vector<std::string> bind;  ///< server: where its data sockets listen
   bool secure = false;            ///< tcp data sockets speak CURVE
+  std::uint64_t probe_block = 0;  ///< shared memory of the coordinator's, for roles of its machine to try; 0: none
+  std::uint64_t probe_place = 0;
 };
 std::string pack(const Welcome& welcome);
 Welcome unpack_welcome(std::string_view payload);

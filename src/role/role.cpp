@@ -22,7 +22,9 @@ void run_role(const JoinRequest& request, const std::function<void(Link&, const 
     link.send(wire::Type::failed, pack(Failure{static_cast<int>(kind), what}));
   };
   try {
-    body(link, link.join());
+    const Welcome welcome = link.join();
+    try_shared_memory(link, welcome);
+    body(link, welcome);
   } catch (const Error& error) {
     tell(error.kind(), error.what());
     throw;
@@ -81,6 +83,17 @@ void share_locally(Link& link, const plan::Plan& plan, const std::string& endpoi
   const bool wanted =
       plan.job.topology.transport == job::Transport::shared_memory && !plan.job.faults.inject.slows_links();
   if (wanted && endpoint.starts_with("ipc://")) socket.share(link.memory());
+}
+
+void try_shared_memory(Link& link, const Welcome& welcome) {
+  if (welcome.probe_block == 0) return;
+  wire::Header header;
+  header.block = welcome.probe_block, header.place = welcome.probe_place;
+  header.count = 1;
+  const auto read = link.memory().read(header);
+  if (const auto* refusal = std::get_if<wire::Refusal>(&read))
+    fail(Kind::environment, "roles of this machine cannot share memory: {}; topology.transport: ipc does without it",
+         refusal->why);
 }
 
 MakeArena shareable(Link& link) {

@@ -32,6 +32,10 @@ wire::Socket connect_data(Link& link, const plan::Plan& plan, const Start& start
 /// shared memory, and no link that is slow on purpose.
 void share_locally(Link& link, const plan::Plan& plan, const std::string& endpoint, wire::Socket& socket);
 
+/// Whether memory of another process can be seen here at all, tried with the coordinator's. Throws
+/// Error(Kind::environment) if not: better now than a wait for what never comes.
+void try_shared_memory(Link& link, const Welcome& welcome);
+
 /// Arenas that other roles of this machine can see.
 MakeArena shareable(Link& link);
 
