@@ -112,7 +112,7 @@ def spent(summary, what):
 def main():
     options = arguments()
     only = {name for name in options.only.split(";") if name} | {"none"}
-    heading = ["topology", "sends", "steps over the link", "samples/s", "times none", "KB a worker-step",
+    heading = ["topology", "sends", "steps over the link", "samples/s", "times none", "KB a worker-step, both ways",
                "ms a step: compute", "wait", "communicate", "test accuracy", "points to none"]
     print("| " + " | ".join(heading) + " |\n|" + "---|" * len(heading), flush=True)
     for topology in options.topologies.split(";"):
@@ -125,7 +125,8 @@ def main():
             print(f"{topology}, {name}: {linked} {full['test']}", file=sys.stderr)
             speed, accuracy = linked["samples_per_second"], 100 * full["test"]["accuracy"]
             plain = plain or (speed, accuracy)
-            moved = linked["bytes"]["payload_sent"] / options.workers / linked["steps"]
+            moved = sum(linked["bytes"][f"payload_{way}"] for way in ("sent", "received"))
+            moved /= options.workers * linked["steps"]
             row = [topology, name, str(linked["steps"]), f"{speed:.0f}", f"{speed / plain[0]:.2f}",
                    f"{moved / 1000:,.0f}", *(f"{spent(linked, what):.1f}" for what in ("compute", "wait", "communicate")),
                    f"{accuracy:.2f} %", f"{accuracy - plain[1]:+.2f}"]
