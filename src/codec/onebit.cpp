@@ -76,7 +76,8 @@ DTRAIN_CLONES void add_by_sign(const float* values, std::size_t count, Sums& out
 }
 
 template <class Vector>
-auto total(Vector sums) {
+auto total(const Vector& given) {
+  Vector sums = given;
   for (std::size_t half = lanes / 2; half > 0; half /= 2)
     for (std::size_t lane = 0; lane < half; ++lane) sums[lane] += sums[lane + half];
   return sums[0];
