@@ -279,6 +279,7 @@ void check_all(const std::vector<Case>& rounds, std::uint64_t seed) {
     for (const std::uint32_t some : rounds[round].flags) flags |= some;
     for (int r = 0; r < first.ranks; ++r) {
       CHECK(world.flags(r, round) == flags);
+      if (first.end() == first.begin()) continue;
       CHECK(std::memcmp(world.result(r, round).data() + first.begin(), expected.data() + first.begin(),
                         4 * at(first.end() - first.begin())) == 0);
     }
