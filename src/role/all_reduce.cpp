@@ -5,8 +5,11 @@
 
 namespace dtrain::role {
 
-AllReduce::AllReduce(Link& link, const Welcome& welcome)
-    : Peer(link, welcome), ledger_(rank_, others_.size()), squares_(others_.size()), since_rows_(others_.size(), 0) {
+AllReduce::AllReduce(Link& link, const Welcome& welcome, plan::Plan plan)
+    : Peer(link, welcome, std::move(plan)),
+      ledger_(rank_, others_.size()),
+      squares_(others_.size()),
+      since_rows_(others_.size(), 0) {
   owner_ = std::make_unique<Owner>(plan_, Owner::Parts{rank_}, plan_.threads, shareable(link));
   make_packers();
   for (std::size_t a = 0; a < static_cast<std::size_t>(plan_.exchanged_arenas()); ++a)

@@ -21,7 +21,7 @@ namespace dtrain::role {
 
 class AllReduce final : public Peer {
  public:
-  AllReduce(Link& link, const Welcome& welcome);
+  AllReduce(Link& link, const Welcome& welcome, plan::Plan plan);
 
   void start(const Start& start) override;
   void train() override;

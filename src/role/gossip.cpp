@@ -6,8 +6,8 @@
 
 namespace dtrain::role {
 
-Gossip::Gossip(Link& link, const Welcome& welcome)
-    : Peer(link, welcome),
+Gossip::Gossip(Link& link, const Welcome& welcome, plan::Plan plan)
+    : Peer(link, welcome, std::move(plan)),
       everyone_(everyone(plan_.workers)),
       inboxes_(others_.size(), Inbox(pieces().size(), false)),
       seen_(sync::offers(rank_) ? 0 : plan_.layout.total),

@@ -14,7 +14,7 @@ namespace dtrain::role {
 
 class Gossip final : public Peer {
  public:
-  Gossip(Link& link, const Welcome& welcome);
+  Gossip(Link& link, const Welcome& welcome, plan::Plan plan);
 
   void start(const Start& start) override;
   void train() override;

@@ -16,9 +16,9 @@ std::span<const float> part(const Arena& arena, const plan::Piece& piece) {
   return arena.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count));
 }
 
-Peer::Peer(Link& link, const Welcome& welcome)
+Peer::Peer(Link& link, const Welcome& welcome, plan::Plan plan)
     : link_(link),
-      plan_(plan_of(welcome, link.request().data_dir)),
+      plan_(std::move(plan)),
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
       learner_(plan_, welcome.encoding),
@@ -138,8 +138,9 @@ void Peer::poll(int timeout_ms, Phase phase) {
   link_.watch(poller);
   doors_.watch(poller);
   // Nothing comes from there, but over a slow link something may wait to leave.
-  for (const auto& other : others_)
-    if (other) poller.add(*other);
+  if (plan_.job.faults.inject.slows_links())
+    for (const auto& other : others_)
+      if (other) poller.add(*other);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
 }
@@ -240,12 +241,12 @@ void Peer::send_tally() {
   link_.send(wire::Type::left, pack(tally_));
 }
 
-void be_peer(Link& link, const Welcome& welcome) {
+void be_peer(Link& link, const Welcome& welcome, plan::Plan plan) {
   std::unique_ptr<Peer> peer;
-  if (plan_of(welcome).pairs())
-    peer = std::make_unique<Gossip>(link, welcome);
+  if (plan.pairs())
+    peer = std::make_unique<Gossip>(link, welcome, std::move(plan));
   else
-    peer = std::make_unique<AllReduce>(link, welcome);
+    peer = std::make_unique<AllReduce>(link, welcome, std::move(plan));
   link.send(wire::Type::ready, pack(Ready{peer->endpoints()}));
   peer->start(await_start(link));
   peer->train();

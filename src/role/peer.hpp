@@ -5,7 +5,7 @@
 
 namespace dtrain::role {
 
-/// After it was welcomed into a run whose plan has peers.
-void be_peer(Link& link, const Welcome& welcome);
+/// After it was welcomed into a run whose plan, which this is, has peers.
+void be_peer(Link& link, const Welcome& welcome, plan::Plan plan);
 
 }  // namespace dtrain::role

@@ -26,7 +26,7 @@ std::span<const float> part(const Arena& arena, const plan::Piece& piece);
 
 class Peer : public model::LayerEvents {
  public:
-  Peer(Link& link, const Welcome& welcome);
+  Peer(Link& link, const Welcome& welcome, plan::Plan plan);
 
   const std::vector<std::string>& endpoints() const { return doors_.endpoints(); }
   virtual void start(const Start& start) = 0;

@@ -97,7 +97,8 @@ void Server::pump(int timeout_ms) {
     wire::Poller poller;
     link_.watch(poller);
     doors_.watch(poller);
-    for (wire::Socket& other : others_) poller.add(other);  // what a slow link keeps leaves meanwhile
+    if (plan_.job.faults.inject.slows_links())
+      for (wire::Socket& other : others_) poller.add(other);  // what the link keeps leaves meanwhile
     poller.wait(timeout_ms);
   }
   doors_.serve();

@@ -10,9 +10,9 @@
 
 namespace dtrain::role {
 
-Worker::Worker(Link& link, const Welcome& welcome)
+Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
     : link_(link),
-      plan_(plan_of(welcome, link.request().data_dir)),
+      plan_(std::move(plan)),
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
       learner_(plan_, welcome.encoding),
@@ -211,8 +211,9 @@ void Worker::send_tally() {
 
 void run_worker(const JoinRequest& request) {
   run_role(request, [](Link& link, const Welcome& welcome) {
-    if (plan_of(welcome).peers()) return be_peer(link, welcome);
-    Worker worker(link, welcome);
+    plan::Plan plan = plan_of(welcome, link.request().data_dir);
+    if (plan.peers()) return be_peer(link, welcome, std::move(plan));
+    Worker worker(link, welcome, std::move(plan));
     link.send(wire::Type::ready, pack(Ready{}));
     worker.connect(await_start(link));
     worker.train();

@@ -25,7 +25,7 @@ namespace dtrain::role {
 
 class Worker final : public model::LayerEvents {
  public:
-  Worker(Link& link, const Welcome& welcome);
+  Worker(Link& link, const Welcome& welcome, plan::Plan plan);
 
   void connect(const Start& start);
   void train();
