@@ -34,6 +34,9 @@ std::unique_ptr<Source> open_files(const job::Data& data, const job::Files& file
       return idx_source(read_idx(data, files.features), std::move(labels));
     case job::Format::csv: return csv_source(read_contents(file), file, data.csv);
     case job::Format::libsvm: return libsvm_source(read_contents(file), file, data.libsvm_features);
+    case job::Format::npy:
+    case job::Format::tsv:
+    case job::Format::mapped: fail(Kind::data, "this format cannot be read yet");
     case job::Format::generated: break;
   }
   fail(Kind::data, "generated data has no files: name a data format");

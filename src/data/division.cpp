@@ -19,7 +19,7 @@ Index part_begin(Index total, Index n, Index i) { return total / n * i + std::mi
 Division::Division(const job::Job& job, Index train_rows, std::vector<int> active)
     : shard_(job.data.sharing == job::Sharing::shard),
       shuffle_(job.data.shuffle),
-      partition_(job.data.partition),
+      partition_(job.data.partition.by),
       seed_(job.seed),
       rows_(train_rows),
       batch_(std::max<Index>(1, job.train.batch)),
@@ -169,7 +169,7 @@ void Division::shuffle_shard(std::uint32_t epoch, std::size_t shard) {
   scratch_.resize(static_cast<std::size_t>(length));
   std::iota(scratch_.begin(), scratch_.end(), 0u);
   if (shuffle_) permutation(seed_, Purpose::shuffle, index, length, scratch_);
-  const bool stride = partition_ == job::Partition::stride;
+  const bool stride = partition_ == job::PartitionBy::stride;
   for (std::size_t k = 0; k < scratch_.size(); ++k)
     order_[static_cast<std::size_t>(begin) + k] = static_cast<std::uint32_t>(
         stride ? scratch_[k] * shards + shard : static_cast<std::size_t>(begin) + scratch_[k]);

@@ -47,7 +47,7 @@ class Division {
   Index shard_count(Index step, std::size_t shard) const;
 
   bool shard_, shuffle_;
-  job::Partition partition_;
+  job::PartitionBy partition_;
   std::uint64_t seed_;
   Index rows_, batch_, epochs_, step_limit_;
   std::vector<int> active_;

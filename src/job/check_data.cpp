@@ -67,7 +67,8 @@ void check_generate(Rules& rules) {
 void check_files(Rules& rules) {
   const Data& data = rules.job.data;
   const bool idx = data.format == Format::idx;
-  const char* format = idx ? "idx" : data.format == Format::csv ? "csv" : "libsvm";
+  Job job = rules.job;
+  const std::string format = find("data.format")->get(job, 0);
   if (data.train.features.empty())
     rules.error({"data.train.features", "data.train", "data.format"},
                 "data.format {} needs data.train.features, "
@@ -119,15 +120,22 @@ void check_data(Rules& rules) {
   } else {
     check_files(rules);
   }
-  check_foreign(rules, "data.csv", Format::csv, "csv");
+  if (data.format != Format::tsv) check_foreign(rules, "data.csv", Format::csv, "csv");
   check_foreign(rules, "data.libsvm", Format::libsvm, "libsvm");
   check_foreign(rules, "data.generate", Format::generated, "generated");
   if (data.normalize.target != Fit::none && rules.job.model.loss != Loss::mean_squared_error)
     rules.error({"data.normalize.target", "model.loss"},
                 "data.normalize.target is for numbers: with this loss the "
                 "target is a class");
-  if (data.sharing == Sharing::replicate)
+  if (data.sharing != Sharing::shard)
     rules.idle("data.partition.by", "only data.sharing shard cuts the rows into parts");
+  if (data.partition.by != PartitionBy::dirichlet)
+    rules.idle("data.partition.alpha", "only data.partition.by dirichlet has shares to draw");
+  const bool fetched =
+      data.sharing == Sharing::central || data.sharing == Sharing::peer || data.sharing == Sharing::staged;
+  if (!fetched) rules.idle("data.ahead", "only central, peer and staged rows are fetched");
+  if (data.sharing != Sharing::staged)
+    rules.idle("topology.loaders", "only data.sharing staged has processes that load");
 }
 
 }  // namespace dtrain::job

@@ -32,17 +32,21 @@ struct Model {
   bool operator==(const Model&) const = default;
 };
 
-enum class Format { idx, csv, libsvm, generated };
-enum class Sharing { replicate, shard };
-enum class Partition { stride, contiguous };
+/// mapped: what `dtrain data convert` writes.
+enum class Format { idx, npy, csv, tsv, libsvm, mapped, generated };
+/// Who holds which rows (ALGORITHMS.md, section 6).
+enum class Sharing { replicate, shard, central, shared_files, peer, staged };
+enum class PartitionBy { stride, contiguous, hash, label, dirichlet };
 enum class Fit { none, standardize, min_max };
 enum class Generated { digits, blobs, line };
-enum class Missing { error, mean, zero };
+/// What a missing number becomes. category: of a category, a level of its own.
+enum class Missing { error, mean, median, zero, constant, category };
 
-/// The files of one part. Absolute or relative to `Data::dir`.
+/// The files of one part. Absolute or relative to `Data::dir`; a pattern with * ? [ ] stands for all files that match,
+/// in the order of their names.
 struct Files {
-  std::string features;  ///< idx: images or vectors; csv, libsvm: the file. "" if this part is absent
-  std::string labels;    ///< idx only
+  std::string features;  ///< idx, npy: images or vectors ("file.npz:array" too); else the file. "" if there is no part
+  std::string labels;    ///< idx and npy only
   bool operator==(const Files&) const = default;
 };
 
@@ -55,6 +59,32 @@ struct Csv {
   std::vector<std::string> missing_values = {"", "NA", "NaN", "nan", "?"};
   Missing missing = Missing::error;  ///< what a missing number becomes; a missing category is a level of its own
   bool operator==(const Csv&) const = default;
+};
+
+enum class ColumnAs { automatic, number, category, hash, date, ignore };
+enum class Logarithm { none, log, log1p };
+enum class DatePart { year, month, day, weekday, hour, minute, day_of_year, days };
+
+/// One `data.columns` entry: what is done to columns of a csv file, in the order of these fields. Whatever is fitted is
+/// fitted on the training rows. A column is named by one entry at most.
+struct ColumnRule {
+  std::vector<std::string> names;  ///< names or numbers from 1; at least one
+  ColumnAs as = ColumnAs::automatic;
+  std::int64_t buckets = 1024;                                                      ///< hash
+  std::vector<DatePart> parts{DatePart::year, DatePart::month, DatePart::weekday};  ///< date
+  std::optional<Missing> missing;                                                   ///< absent: csv.missing
+  double value = 0;                                                                 ///< missing: constant
+  std::optional<double> low, high;                                                  ///< clipped to
+  Logarithm log = Logarithm::none;
+  double scale = 1;
+  std::optional<Fit> fit;  ///< absent: normalize.features
+  bool operator==(const ColumnRule&) const = default;
+};
+
+struct Partition {
+  PartitionBy by = PartitionBy::stride;
+  double alpha = 0.5;  ///< dirichlet: concentration, > 0; small ones give a worker few classes
+  bool operator==(const Partition&) const = default;
 };
 
 struct Generate {
@@ -82,10 +112,14 @@ struct Data {
   double holdout = 0;  ///< share of the training rows kept for testing, when `test` is absent; [0, 1)
   Csv csv;
   std::int64_t libsvm_features = 0;  ///< 0: the highest index in the training file
+  std::int64_t skip_bad_rows = 0;    ///< how many rows that cannot be read may be left out; 0: the first is an error
+  std::string cache = "auto";        ///< auto: .dtrain-cache beside the files; off; or a folder
+  std::vector<ColumnRule> columns;
   Generate generate;
   Normalize normalize;
   Sharing sharing = Sharing::replicate;
-  Partition partition = Partition::stride;
+  Partition partition;
+  std::int64_t ahead = 4;  ///< batches that are fetched ahead of need, where rows come from other processes; >= 1
   bool shuffle = true;
   bool operator==(const Data&) const = default;
 };
@@ -124,6 +158,9 @@ struct Schedule {
 };
 
 enum class OnNonfinite { stop, ignore };
+/// How sparse rows train the first layer: as if they were dense; rows of weights caught up with when they are next
+/// touched; or those that are not touched left as they are (moments and decay included).
+enum class SparseUpdates { off, exact, lazy };
 
 struct Train {
   std::int64_t epochs = 1;
@@ -135,6 +172,7 @@ struct Train {
   Schedule schedule;
   OnNonfinite on_nonfinite = OnNonfinite::stop;
   Length evaluate{1, Unit::epoch};
+  SparseUpdates sparse = SparseUpdates::exact;
   bool operator==(const Train&) const = default;
 };
 
@@ -149,6 +187,7 @@ struct Topology {
   std::int64_t workers = 1;
   std::int64_t external = 0;            ///< how many of `workers` join from outside
   std::int64_t external_servers = 0;    ///< how many of `servers` join from outside
+  std::int64_t loaders = 1;             ///< processes that read and transform; sharing: staged
   std::optional<std::int64_t> servers;  ///< absent (`auto`): 0 for one local worker, 1 otherwise
   std::optional<std::int64_t> threads;  ///< absent (`auto`): cores / roles of the machine
   bool operator==(const Topology&) const = default;

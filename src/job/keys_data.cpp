@@ -31,10 +31,18 @@ Key delimiter_key() {
 }
 
 void add_file_keys(Keys& keys) {
-  keys.push_back(choice_key<Format>(
-      "data.format", JOB_FIELD(data.format),
-      {{"idx", Format::idx}, {"csv", Format::csv}, {"libsvm", Format::libsvm}, {"generated", Format::generated}},
-      "generated", "What the files hold; generated data are drawn from the seed and need no file."));
+  keys.push_back(choice_key<Format>("data.format", JOB_FIELD(data.format),
+                                    {{"idx", Format::idx},
+                                     {"npy", Format::npy},
+                                     {"csv", Format::csv},
+                                     {"tsv", Format::tsv},
+                                     {"libsvm", Format::libsvm},
+                                     {"mapped", Format::mapped},
+                                     {"generated", Format::generated}},
+                                    "generated",
+                                    "What the files hold; mapped is what `dtrain data convert` writes; generated data "
+                                    "are drawn from the seed and need "
+                                    "no file."));
   keys.push_back(path_key("data.dir", JOB_FIELD(data.dir), ".",
                           "Folder where relative data files start; itself relative to the job file."));
   keys.push_back(map_or_path("data.train", "The training rows; a plain path is short for its features."));
@@ -47,6 +55,9 @@ void add_file_keys(Keys& keys) {
                           "The test file; with idx the one with the images or vectors."));
   keys.push_back(
       path_key("data.test.labels", JOB_FIELD(data.test.labels), "", "The idx file with the labels of the test rows."));
+  keys.push_back(text_key("data.cache", JOB_FIELD(data.cache), "auto",
+                          "Where parsed files are kept for the next time, by their content: auto (.dtrain-cache beside "
+                          "them), off, or a folder."));
   keys.push_back(number_key("data.holdout", JOB_FIELD(data.holdout), from_to_below(0, 1), "0",
                             "Share of the training rows kept for testing where there is no test file."));
 }
@@ -114,13 +125,35 @@ void add_data_keys(Keys& keys) {
   add_csv_keys(keys);
   add_generate_keys(keys);
   add_fit_keys(keys);
-  keys.push_back(choice_key<Sharing>("data.sharing", JOB_FIELD(data.sharing),
-                                     {{"replicate", Sharing::replicate}, {"shard", Sharing::shard}}, "replicate",
-                                     "replicate: every worker can reach all rows; shard: each holds rows of its own."));
+  keys.push_back(
+      choice_key<Sharing>("data.sharing", JOB_FIELD(data.sharing),
+                          {{"replicate", Sharing::replicate},
+                           {"shard", Sharing::shard},
+                           {"central", Sharing::central},
+                           {"shared_files", Sharing::shared_files},
+                           {"peer", Sharing::peer},
+                           {"staged", Sharing::staged}},
+                          "replicate",
+                          "replicate: every worker reads all rows; shard: each has rows of its own; central: "
+                          "the coordinator serves them; shared_files: each maps the files and reads its "
+                          "part; peer: each holds a shard, and pieces are traded; staged: loader processes "
+                          "read and transform."));
+  keys.push_back(in_unit(integer_key("data.ahead", JOB_FIELD(data.ahead), between(1, 1e6), "4",
+                                     "Batches that are fetched ahead of need where rows come from other processes."),
+                         "batches"));
   keys.push_back(map_key("data.partition", "How shards are cut."));
-  keys.push_back(choice_key<Partition>("data.partition.by", JOB_FIELD(data.partition),
-                                       {{"stride", Partition::stride}, {"contiguous", Partition::contiguous}}, "stride",
-                                       "stride: every N-th row; contiguous: N blocks of neighbours."));
+  keys.push_back(choice_key<PartitionBy>(
+      "data.partition.by", JOB_FIELD(data.partition.by),
+      {{"stride", PartitionBy::stride},
+       {"contiguous", PartitionBy::contiguous},
+       {"hash", PartitionBy::hash},
+       {"label", PartitionBy::label},
+       {"dirichlet", PartitionBy::dirichlet}},
+      "stride",
+      "stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row's number; label: rows in "
+      "the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own."));
+  keys.push_back(number_key("data.partition.alpha", JOB_FIELD(data.partition.alpha), above(0), "0.5",
+                            "dirichlet: how even the shares of a class are; small numbers give a worker few classes."));
   keys.push_back(boolean_key("data.shuffle", JOB_FIELD(data.shuffle), "true",
                              "Whether each epoch visits the rows in an order of its own."));
 }

@@ -74,6 +74,11 @@ void add_train_keys(Keys& keys) {
                                          "What happens when the loss or a weight is no longer a finite number."));
   keys.push_back(length_key("train.evaluate", JOB_FIELD(train.evaluate), false, "1 epoch",
                             "Length between evaluations on the test rows; 0 evaluates at the end only."));
+  keys.push_back(choice_key<SparseUpdates>(
+      "train.sparse", JOB_FIELD(train.sparse),
+      {{"off", SparseUpdates::off}, {"exact", SparseUpdates::exact}, {"lazy", SparseUpdates::lazy}}, "exact",
+      "Where rows are mostly zeros, what becomes of first-layer weights whose features do not occur in a step: exact: "
+      "moments and decay are caught up with when they next do; lazy: nothing; off: rows are treated as dense."));
 }
 
 }  // namespace dtrain::job

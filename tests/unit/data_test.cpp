@@ -662,7 +662,7 @@ job::Job random_division(std::mt19937_64& random, Index& rows, int& workers) {
   job.topology.workers = workers;
   job.data.shuffle = random() % 4 != 0;
   job.data.sharing = random() % 2 == 0 ? job::Sharing::shard : job::Sharing::replicate;
-  job.data.partition = random() % 2 == 0 ? job::Partition::stride : job::Partition::contiguous;
+  job.data.partition.by = random() % 2 == 0 ? job::PartitionBy::stride : job::PartitionBy::contiguous;
   return job;
 }
 
@@ -738,8 +738,8 @@ TEST_CASE("a shard's rows are dealt by stride or contiguous and drawn in proport
   job::Job job;
   job.data.sharing = job::Sharing::shard;
   job.train.batch = 4;
-  for (const job::Partition partition : {job::Partition::stride, job::Partition::contiguous}) {
-    job.data.partition = partition;
+  for (const job::PartitionBy partition : {job::PartitionBy::stride, job::PartitionBy::contiguous}) {
+    job.data.partition.by = partition;
     Division division(job, 22, ranks(3));
     for (Index step = 0; step < 12; ++step)
       for (int rank = 0; rank < 3; ++rank) {
@@ -747,7 +747,7 @@ TEST_CASE("a shard's rows are dealt by stride or contiguous and drawn in proport
         CHECK(division.count(step, rank) >= division.count(step) * each / 22 - 1);
         CHECK(division.count(step, rank) <= division.count(step) * each / 22 + 2);
         for (const std::uint32_t row : division.rows(step, rank))
-          CHECK((partition == job::Partition::stride ? row % 3
+          CHECK((partition == job::PartitionBy::stride ? row % 3
                                                      : (row < 8    ? 0
                                                         : row < 15 ? 1
                                                                    : 2)) == static_cast<std::uint32_t>(rank));

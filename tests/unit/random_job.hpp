@@ -86,7 +86,7 @@ inline void random_data(Dice& dice, Job& job) {
   const auto fit = [&] { return dice.pick({Fit::none, Fit::standardize, Fit::min_max}); };
   data.normalize = {dice.real(1e-9, 2), fit(), job.model.loss == Loss::mean_squared_error ? fit() : Fit::none};
   data.sharing = dice.pick({Sharing::replicate, Sharing::shard});
-  data.partition = dice.pick({Partition::stride, Partition::contiguous});
+  data.partition.by = dice.pick({PartitionBy::stride, PartitionBy::contiguous});
   data.shuffle = dice.coin();
 }
 
