@@ -2,9 +2,9 @@
 
 namespace dtrain::role {
 
-Learner::Learner(const plan::Plan& plan, const data::Encoding& encoding)
+Learner::Learner(const plan::Plan& plan, std::unique_ptr<Feed> feed)
     : plan_(plan),
-      rows_(data::load(plan.job, encoding, data::Part::train, plan.facts.hash)),
+      feed_(std::move(feed)),
       network_(plan.job.model, plan.width, plan.worker_rows(), plan.threads),
       features_(plan.worker_rows() * plan.width),
       targets_(static_cast<std::size_t>(plan.worker_rows())) {}
@@ -14,7 +14,7 @@ model::Network<float>::Result Learner::train(std::span<const std::uint32_t> rows
                                              model::LayerEvents& events) {
   const Matrix features(features_.data(), static_cast<Index>(rows.size()), plan_.width);
   const std::span<float> targets(targets_.data(), rows.size());
-  rows_->gather(rows, features, targets);
+  feed_->gather(rows, features, targets);
   return network_.train_step({features, targets, rows}, weights, gradient, {plan_.job.seed, epoch}, events,
                              static_cast<int>(plan_.job.train.micro_batches));
 }

@@ -57,7 +57,8 @@ void Server::start(const Start& start, const std::vector<sync::Event>& recording
 void Server::meet_others(const Start& start) {
   const std::string identity = "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int m = 0; m < plan_.servers; ++m)
-    if (m != rank_) others_.push_back(connect_data(link_, plan_, start, m, identity, connections_));
+    if (m != rank_)
+      others_.push_back(connect_data(link_, plan_, owner_address(plan_, start, m), identity, connections_));
 }
 
 void Server::serve() {
@@ -208,7 +209,7 @@ void Server::say_goodbye() {
 void run_server(const JoinRequest& request) {
   run_role(request, [](Link& link, const Welcome& welcome) {
     Server server(link, welcome);
-    link.send(wire::Type::ready, pack(Ready{server.endpoints()}));
+    link.send(wire::Type::ready, pack(Ready{server.endpoints(), {}}));
     std::vector<sync::Event> recording;
     const Start start = await_start(link, &recording);
     server.start(start, recording);

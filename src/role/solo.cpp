@@ -16,7 +16,7 @@ class Solo final : public model::LayerEvents {
   explicit Solo(Course& course)
       : course_(course),
         plan_(course.plan()),
-        learner_(plan_, course.survey().encoding),
+        learner_(plan_, make_feed(plan_, course.survey().encoding)),
         division_(plan_.job, plan_.facts.train_rows, {0}),
         owner_(plan_, 0, plan_.threads),
         gradient_(plan_.layout.total) {

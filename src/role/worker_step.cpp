@@ -34,10 +34,24 @@ Worker::Outcome Worker::step() {
   return Outcome::done;
 }
 
+/// Where others hold the rows of this step: until they are here; false if the step is to be given up.
+bool Worker::await_rows(Index step) {
+  Feed& feed = learner_.feed();
+  feed.expect(step);
+  while (!feed.has(batch_rows_)) {
+    const Lap lap(fetch_seconds_);
+    poll(100, Phase::fetching);
+    drain();
+    if (interrupted() || overtaken()) return false;
+  }
+  return true;
+}
+
 /// Forward and backward on this step's rows; false if it was given up on the way.
 bool Worker::train_on_rows() {
   batch_rows_ = rows_of_step();
   const auto step = worklist_ ? worklist_->of(rank_)->step : static_cast<Index>(clock_);
+  if (!await_rows(step)) return false;
   const auto result = learner_.train(batch_rows_, division_.epoch_of(step), weights(), gradient_.span(), *this);
   if (!result.completed) return false;
   note_loss(result.loss_sum);
