@@ -748,9 +748,9 @@ TEST_CASE("a shard's rows are dealt by stride or contiguous and drawn in proport
         CHECK(division.count(step, rank) <= division.count(step) * each / 22 + 2);
         for (const std::uint32_t row : division.rows(step, rank))
           CHECK((partition == job::PartitionBy::stride ? row % 3
-                                                     : (row < 8    ? 0
-                                                        : row < 15 ? 1
-                                                                   : 2)) == static_cast<std::uint32_t>(rank));
+                                                       : (row < 8    ? 0
+                                                          : row < 15 ? 1
+                                                                     : 2)) == static_cast<std::uint32_t>(rank));
       }
   }
   Division shuffled(job, 22, ranks(1));
