@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "base/error.hpp"
@@ -142,13 +143,46 @@ void survey_test(const job::Job& job, Survey& survey) {
                                : source->decode(survey.encoding, true).features->rows();
 }
 
+/// Names of the classes, as one counts them.
+std::vector<std::string> class_names(const job::Model& model, const Encoding& encoding) {
+  if (model.loss == job::Loss::mean_squared_error) return {"rows"};
+  if (!encoding.classes.empty()) return encoding.classes;
+  std::vector<std::string> names;
+  const Index classes = std::max<Index>(2, model.layers.back().dense);
+  for (Index c = 0; c < classes; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
+void survey_shards(const job::Job& job, Survey& survey) {
+  if (job.data.sharing != job::Sharing::shard) return;
+  const auto rows = load(job, survey.encoding, Part::train, "");
+  const bool number = job.model.loss == job::Loss::mean_squared_error;
+  const auto none = std::vector<std::uint32_t>(static_cast<std::size_t>(rows->count()), 0);
+  survey.facts.shards = cut_shards(job, number ? none : classes_of(*rows), class_names(job.model, survey.encoding));
+}
+
 }  // namespace
 
 Survey survey(const job::Job& job) {
   Survey result;
   survey_train(job, result);
   survey_test(job, result);
+  survey_shards(job, result);
   return result;
+}
+
+std::vector<std::uint32_t> classes_of(const Rows& rows) {
+  constexpr Index chunk = 256;
+  Arena features(chunk * rows.width());
+  std::vector<float> targets(chunk);
+  std::vector<std::uint32_t> numbers, classes;
+  for (Index begin = 0; begin < rows.count(); begin += chunk) {
+    numbers.resize(static_cast<std::size_t>(std::min(chunk, rows.count() - begin)));
+    std::iota(numbers.begin(), numbers.end(), static_cast<std::uint32_t>(begin));
+    rows.gather(numbers, Matrix(features.data(), std::ssize(numbers), rows.width()), targets);
+    for (std::size_t k = 0; k < numbers.size(); ++k) classes.push_back(static_cast<std::uint32_t>(targets[k]));
+  }
+  return classes;
 }
 
 std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash) {

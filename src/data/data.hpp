@@ -14,6 +14,7 @@
 
 #include "base/json.hpp"
 #include "base/random.hpp"
+#include "data/shards.hpp"
 #include "job/job.hpp"
 #include "math/matrix.hpp"
 
@@ -47,6 +48,7 @@ struct Facts {
   Index train_rows = 0;
   Index test_rows = 0;  ///< 0: there is no test part
   std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
+  Shards shards{};      ///< data.sharing: shard only
 };
 
 struct Survey {
@@ -75,6 +77,9 @@ class Rows {
   virtual void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) const = 0;
   virtual std::size_t bytes() const = 0;
 };
+
+/// The class of each row, as its target says; 0 of a number. For the loss of a classifier only.
+std::vector<std::uint32_t> classes_of(const Rows& rows);
 
 /// Throws Error(Kind::data) if the content's hash is not `expected_hash` ("" skips the comparison).
 std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash);

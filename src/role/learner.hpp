@@ -19,6 +19,8 @@ class Learner {
   /// Reads the training rows. `plan` must outlive this. Throws Error(Kind::data).
   Learner(const plan::Plan& plan, const data::Encoding& encoding);
 
+  const data::Rows& rows() const { return *rows_; }
+
   /// Forward and backward of step `step` on these rows: their mean gradient, and the sum of their losses.
   model::Network<float>::Result train(std::span<const std::uint32_t> rows, std::uint32_t epoch,
                                       std::span<const float> weights, std::span<float> gradient,
