@@ -15,6 +15,7 @@
 
 #include "base/json.hpp"
 #include "base/random.hpp"
+#include "data/shards.hpp"
 #include "data/table.hpp"
 #include "job/job.hpp"
 #include "math/matrix.hpp"
@@ -49,6 +50,7 @@ struct Facts {
   Index train_rows = 0;
   Index test_rows = 0;  ///< 0: there is no test part
   std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
+  Shards shards{};      ///< data.sharing: shard only
 };
 
 struct Survey {
@@ -90,6 +92,8 @@ class Rows {
 
 /// Throws Error(Kind::data) if the table is not of the encoding's columns.
 std::unique_ptr<Rows> rows_of(Table table, const Encoding& encoding);
+/// The class of each row, as its target says; 0 of a number. For the loss of a classifier only.
+std::vector<std::uint32_t> classes_of(const Rows& rows);
 
 /// Throws Error(Kind::data) if the content's hash is not `expected_hash` ("" skips the comparison).
 std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash);
