@@ -15,6 +15,7 @@
 
 #include "base/json.hpp"
 #include "base/random.hpp"
+#include "data/shards.hpp"
 #include "data/table.hpp"
 #include "job/job.hpp"
 #include "math/matrix.hpp"
@@ -49,6 +50,7 @@ struct Facts {
   Index train_rows = 0;
   Index test_rows = 0;  ///< 0: there is no test part
   std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
+  Shards shards{};      ///< data.sharing: shard only
 };
 
 struct Survey {

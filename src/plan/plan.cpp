@@ -139,7 +139,7 @@ std::vector<Index> rows_under_subset(const Plan& plan, data::Division& division,
 }
 
 void count_steps(Plan& plan) {
-  data::Division division(plan.job, plan.facts.train_rows, all_ranks(plan.workers));
+  data::Division division(plan.job, plan.facts, all_ranks(plan.workers));
   plan.steps_per_epoch = division.steps_per_epoch();
   plan.total_steps = division.total_steps();
   plan.total_rows = division.total_rows();
