@@ -83,6 +83,8 @@ class EncodedRows final : public Rows {
     }
   }
 
+  std::vector<std::string> remarks() const override { return encoder_.remarks(selection_); }
+
   Table table(std::span<const std::uint32_t> rows) const override {
     std::vector<std::uint32_t> numbers;
     numbers.reserve(rows.size());
@@ -137,7 +139,7 @@ void survey_train(const job::Job& job, Survey& survey) {
   survey.facts.train_rows = split.train.count();
   survey.facts.test_rows = split.test.count();
   survey.encoding = fit(table, job, outline ? Selection::all(0) : split.train);
-  Encoder(table, survey.encoding);
+  survey.facts.remarks = Encoder(table, survey.encoding).remarks(split.test);
   survey.facts.shards = count_shards(job, survey.encoding, table, split.train);
 }
 
@@ -150,7 +152,9 @@ void survey_test(const job::Job& job, Survey& survey) {
   }
   const Table table = open_part(job, Part::test, &survey.encoding);
   survey.facts.hash += hex(table.hash());
-  survey.facts.test_rows = rows_of(table, survey.encoding)->count();
+  const auto rows = rows_of(table, survey.encoding);
+  survey.facts.test_rows = rows->count();
+  survey.facts.remarks = rows->remarks();
 }
 
 }  // namespace
