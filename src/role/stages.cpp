@@ -64,8 +64,8 @@ std::optional<EncodedBatch> Stages::take() {
 void Stages::read() {
   while (auto order = orders_.pop()) {
     const Clock::time_point began = Clock::now();
-    Read read{std::move(*order), {}};
-    read.table = rows_.table(read.order.rows);
+    data::Table table = rows_.table(order->rows);
+    Read read{std::move(*order), std::move(table)};
     read_seconds_ = read_seconds_ + seconds_since(began);
     if (!read_.push(std::move(read))) return;
   }
