@@ -61,7 +61,7 @@ function __dtrain_assignments
         'data.sharing=shared_files' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
         'data.sharing=peer' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
         'data.sharing=staged' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
-        'data.ahead=' 'Batches that are fetched ahead of need where rows come from other processes.' \
+        'data.ahead=' 'Batches that are fetched ahead of need where rows come from other processes; auto: an epoch\'s under peer, 4 otherwise.' \
         'data.partition.by=' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
         'data.partition.by=stride' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
         'data.partition.by=contiguous' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
@@ -270,7 +270,7 @@ function __dtrain_keys
         'data.normalize.features' 'standardize: mean 0 and deviation 1 in each column; min_max: from 0 to 1.' \
         'data.normalize.target' 'The same for the target of a regression; metrics stay in its own unit.' \
         'data.sharing' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
-        'data.ahead' 'Batches that are fetched ahead of need where rows come from other processes.' \
+        'data.ahead' 'Batches that are fetched ahead of need where rows come from other processes; auto: an epoch\'s under peer, 4 otherwise.' \
         'data.partition' 'How shards are cut.' \
         'data.partition.by' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
         'data.partition.alpha' 'dirichlet: how even the shares of a class are; small numbers give a worker few classes.' \
@@ -401,6 +401,22 @@ complete -c dtrain -n '__fish_seen_subcommand_from server' -l token-file -r -F -
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
+
+complete -c dtrain -n __fish_use_subcommand -a loader -d 'join a run as a loader of rows; runs start theirs themselves'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l connect -x -d 'where the run listens, as it printed it: tcp://HOST:PORT'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
+
+complete -c dtrain -n __fish_use_subcommand -a init -d 'write a job for a data file, ready to run'
+complete -c dtrain -n '__fish_seen_subcommand_from init' -l data -r -F -d 'the rows that the job is to be for'
+complete -c dtrain -n '__fish_seen_subcommand_from init' -l target -x -d 'the column to predict: its name, or its number from 1'
+complete -c dtrain -n '__fish_seen_subcommand_from init' -s o -l output -r -F -d 'where the job is written (default: job.yaml)'
+
+complete -c dtrain -n __fish_use_subcommand -a data -d 'look at data files'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -a 'info'
 
 complete -c dtrain -n __fish_use_subcommand -a check -d 'tell every mistake in a job file, and start nothing'
 complete -c dtrain -n '__fish_seen_subcommand_from check' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'

@@ -84,6 +84,8 @@ class EncodedRows final : public Rows {
     }
   }
 
+  std::vector<std::string> remarks() const override { return encoder_.remarks(selection_); }
+
   Table table(std::span<const std::uint32_t> rows) const override {
     std::vector<std::uint32_t> numbers;
     numbers.reserve(rows.size());
@@ -104,10 +106,32 @@ std::string expected_hash_of(Part part, const job::Data& data, const std::string
                                                 : hash.substr(0, 16);
 }
 
+/// Names of the classes, as one counts them.
+std::vector<std::string> class_names(const job::Model& model, const Encoding& encoding) {
+  if (model.loss == job::Loss::mean_squared_error) return {"rows"};
+  if (!encoding.classes.empty()) return encoding.classes;
+  std::vector<std::string> names;
+  const Index classes = std::max<Index>(2, model.layers.back().dense);
+  for (Index c = 0; c < classes; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
+/// Who has how many rows of which class, where each worker has rows of its own.
+Shards count_shards(const job::Job& job, const Encoding& encoding, const Table& table, const Selection& training) {
+  if (job.data.sharing != job::Sharing::shard) return {};
+  const std::vector<float> targets = encode_targets(table, encoding, true);
+  const bool number = job.model.loss == job::Loss::mean_squared_error;
+  std::vector<std::uint32_t> classes;
+  for (std::size_t i = 0; static_cast<Index>(i) < training.count(); ++i)
+    classes.push_back(number ? 0 : static_cast<std::uint32_t>(targets[training[i]]));
+  return cut_shards(job, classes, class_names(job.model, encoding));
+}
+
 void survey_train(const job::Job& job, Survey& survey) {
   const job::Normalize& normalize = job.data.normalize;
   const bool fits = normalize.features != job::Fit::none || normalize.target != job::Fit::none;
-  const bool outline = job.data.format == job::Format::generated && !fits;
+  const bool counted = job.data.sharing == job::Sharing::shard;
+  const bool outline = job.data.format == job::Format::generated && !fits && !counted;
   const Table table =
       outline ? generated_table(job.data.generate, job.seed, Part::train, false) : open_part(job, Part::train, nullptr);
   const Index rows = outline ? job.data.generate.rows : table.rows();
@@ -116,7 +140,8 @@ void survey_train(const job::Job& job, Survey& survey) {
   survey.facts.train_rows = split.train.count();
   survey.facts.test_rows = split.test.count();
   survey.encoding = fit(table, job, outline ? Selection::all(0) : split.train);
-  Encoder(table, survey.encoding);
+  survey.facts.remarks = Encoder(table, survey.encoding).remarks(split.test);
+  survey.facts.shards = count_shards(job, survey.encoding, table, split.train);
 }
 
 void survey_test(const job::Job& job, Survey& survey) {
@@ -128,7 +153,9 @@ void survey_test(const job::Job& job, Survey& survey) {
   }
   const Table table = open_part(job, Part::test, &survey.encoding);
   survey.facts.hash += hex(table.hash());
-  survey.facts.test_rows = rows_of(table, survey.encoding)->count();
+  const auto rows = rows_of(table, survey.encoding);
+  survey.facts.test_rows = rows->count();
+  survey.facts.remarks = rows->remarks();
 }
 
 /// Names of the classes, as one counts them.

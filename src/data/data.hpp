@@ -16,6 +16,7 @@
 #include "base/json.hpp"
 #include "base/random.hpp"
 #include "data/shards.hpp"
+#include "data/steps.hpp"
 #include "data/table.hpp"
 #include "job/job.hpp"
 #include "math/matrix.hpp"
@@ -27,9 +28,18 @@ enum class Part { train, test };
 /// What is fitted on the training rows and saved with the model.
 struct Encoding {
   struct Column {
-    std::string name;                 ///< header name, or its number from 1
-    std::vector<std::string> levels;  ///< categorical: one feature per level, in order of appearance; else empty
-    std::optional<double> fill;       ///< numeric: what a missing value becomes; absent: it is an error
+    std::string name;                          ///< header name, or its number from 1
+    std::vector<std::string> levels;           ///< category: one feature per level, in order of appearance; else empty
+    std::optional<double> fill;                ///< number: what a missing value becomes; absent: it is an error
+    job::ColumnAs as = job::ColumnAs::number;  ///< number, category, hash or date
+    bool required = false;                     ///< category, hash: a missing cell is an error, not a level
+    Index buckets = 0;                         ///< hash: features
+    std::vector<job::DatePart> parts;          ///< date: a feature each
+    std::vector<double> part_fills;            ///< date: what each part of a missing one becomes; empty: an error
+    NumberSteps steps;                         ///< number, date: after filling
+
+    bool is_text() const { return as != job::ColumnAs::number; }
+    Index features() const;
   };
   job::Format format = job::Format::generated;
   std::vector<Column> columns;       ///< of rows whose columns have names; without the target and those left out
@@ -51,6 +61,7 @@ struct Facts {
   Index test_rows = 0;  ///< 0: there is no test part
   std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
   Shards shards{};      ///< data.sharing: shard only
+  std::vector<std::string> remarks{};  ///< on the data, for people; known to the coordinator only
 };
 
 struct Survey {
@@ -88,12 +99,12 @@ class Rows {
   /// These rows as they lie, for sending to another process, where rows_of() makes Rows of them again.
   virtual Table table(std::span<const std::uint32_t> rows) const = 0;
   virtual std::size_t bytes() const = 0;
+  /// What a person should know of these rows: values that the training rows did not have.
+  virtual std::vector<std::string> remarks() const { return {}; }
 };
 
 /// Throws Error(Kind::data) if the table is not of the encoding's columns.
 std::unique_ptr<Rows> rows_of(Table table, const Encoding& encoding);
-/// The class of each row, as its target says; 0 of a number. For the loss of a classifier only.
-std::vector<std::uint32_t> classes_of(const Rows& rows);
 
 /// Throws Error(Kind::data) if the content's hash is not `expected_hash` ("" skips the comparison).
 std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash);

@@ -135,7 +135,7 @@ void Division::size_shards() {
 
 void Division::know(const Rows& train_rows) {
   if (shard_ && by_class(partition_))
-    members_ = data::shard_rows(partition_, seed_, rows_, classes_of(train_rows), shards_);
+    members_ = data::shard_rows(partition_, seed_, rows_, classes_of(train_rows.targets()), shards_);
 }
 
 /// What a hash says is listed when it is first needed: roles that only count never need it.

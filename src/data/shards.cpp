@@ -123,6 +123,13 @@ Lists deal_classes(std::span<const std::uint32_t> classes, const Shards& shards)
 
 bool by_class(job::PartitionBy by) { return by == job::PartitionBy::label || by == job::PartitionBy::dirichlet; }
 
+std::vector<std::uint32_t> classes_of(std::span<const float> targets) {
+  std::vector<std::uint32_t> classes;
+  classes.reserve(targets.size());
+  for (const float target : targets) classes.push_back(static_cast<std::uint32_t>(target));
+  return classes;
+}
+
 std::size_t shard_of(job::PartitionBy by, std::uint64_t seed, Index row, Index rows, Index shards) {
   switch (by) {
     case job::PartitionBy::stride: return static_cast<std::size_t>(row % shards);

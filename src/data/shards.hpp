@@ -24,6 +24,9 @@ struct Shards {
 /// Whether rows are shared by their classes, which take counts to deal by.
 bool by_class(job::PartitionBy by);
 
+/// The class of each row, as its target says; for the loss of a classifier only.
+std::vector<std::uint32_t> classes_of(std::span<const float> targets);
+
 /// Shard of a row by its number alone: stride, contiguous, hash.
 std::size_t shard_of(job::PartitionBy by, std::uint64_t seed, Index row, Index rows, Index shards);
 

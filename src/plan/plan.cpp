@@ -220,6 +220,7 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   plan.host = host;
   plan.facts = facts;
   plan.width = width;
+  plan.warnings = facts.remarks;
   plan.layout = model::make_layout(job.model, width);
   const Index blocks = (plan.layout.total + block_weights - 1) / block_weights;
   plan.servers = decide_servers(job.topology, blocks, plan.warnings);

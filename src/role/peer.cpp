@@ -28,7 +28,7 @@ Peer::Peer(Link& link, const Welcome& welcome, plan::Plan plan)
       others_(static_cast<std::size_t>(plan_.workers)),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
-  if (const data::Rows* rows = learner_.feed().own_rows()) division_.know(*rows);
+  if (const data::Rows* rows = learner_.feed().rows()) division_.know(*rows);
   own_gradient_ = {{{gradient_.data()}, 1}};
   if (const std::string& compute = plan_.job.faults.inject.compute; !compute.empty())
     inject_ = std::get<job::Distribution>(job::parse_distribution(compute));

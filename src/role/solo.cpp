@@ -20,7 +20,7 @@ class Solo final : public model::LayerEvents {
         division_(plan_.job, plan_.facts, {0}),
         owner_(plan_, 0, plan_.threads),
         gradient_(plan_.layout.total) {
-    if (const data::Rows* rows = learner_.feed().own_rows()) division_.know(*rows);
+    if (const data::Rows* rows = learner_.feed().rows()) division_.know(*rows);
     contribution_.resize(1);
     for (const plan::Piece& piece : owner_.slice().pieces)
       contribution_[0].pieces.push_back(gradient_.data() + piece.offset);

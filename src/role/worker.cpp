@@ -22,7 +22,7 @@ Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
       gradient_(link.memory().arena(plan_.layout.total)),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
-  if (const data::Rows* rows = learner_.feed().own_rows()) division_.know(*rows);
+  if (const data::Rows* rows = learner_.feed().rows()) division_.know(*rows);
   own_gradient_ = {{{gradient_.data()}, 1}};
   link_.slow_data(plan_.job.faults.inject);
   make_packers();

@@ -14,19 +14,18 @@ namespace {
 /// Rows that have nothing but a class.
 class Classes final : public Rows {
  public:
-  explicit Classes(std::vector<std::uint32_t> classes) : classes_(std::move(classes)) {}
-  Index count() const override { return std::ssize(classes_); }
+  explicit Classes(const std::vector<std::uint32_t>& classes) : targets_(classes.begin(), classes.end()) {}
+  Index count() const override { return std::ssize(targets_); }
   Index width() const override { return 1; }
+  void gather(std::span<const std::uint32_t>, Matrix, std::span<float>) const override {}
+  bool sparse() const override { return false; }
+  void gather_sparse(std::span<const std::uint32_t>, SparseBatch&, std::span<float>) const override {}
+  std::span<const float> targets() const override { return targets_; }
+  Table table(std::span<const std::uint32_t>) const override { fail(Kind::internal, "there is no table"); }
   std::size_t bytes() const override { return 0; }
-  void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) const override {
-    for (std::size_t k = 0; k < rows.size(); ++k) {
-      *features.row(static_cast<Index>(k)) = 0;
-      targets[k] = static_cast<float>(classes_[rows[k]]);
-    }
-  }
 
  private:
-  std::vector<std::uint32_t> classes_;
+  std::vector<float> targets_;
 };
 
 std::vector<std::string> names(std::size_t number) {

@@ -535,7 +535,7 @@ TEST_CASE("an encoding survives JSON, and damaged JSON is refused") {
     CAPTURE(key);
     Json damaged = json;
     damaged.erase(key);
-    refused([&] { Encoding::from_json(damaged); }, Kind::checkpoint);
+    if (key != "version") refused([&] { Encoding::from_json(damaged); }, Kind::checkpoint);  // the first had none
     damaged[key] = nullptr;
     refused([&] { Encoding::from_json(damaged); }, Kind::checkpoint);
   }
