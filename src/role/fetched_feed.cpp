@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/text.hpp"
 
 namespace dtrain::role {
 
@@ -65,7 +67,19 @@ bool FetchedFeed::has(std::span<const std::uint32_t> rows) {
   receive();
   auto batch = find(rows);
   if (batch == batches_.end()) batch = batches_.insert(batches_.begin(), request(rows));
-  return batch->here();
+  if (!batch->here()) return wait_for(*batch), false;
+  awaited_.reset();
+  return true;
+}
+
+/// Nobody may wait for ever: whoever is asked lives, or the coordinator had ended the run.
+void FetchedFeed::wait_for(const Batch& batch) {
+  if (!awaited_) awaited_ = Deadline(3 * Seconds(plan_.job.faults.stalled_after));
+  if (!awaited_->passed()) return;
+  const auto late = std::ranges::find_if(batch.parts, [](const Part& part) { return !part.here(); });
+  fail(Kind::lost, "{} rows have not come from {} {} within {} (three times faults.stalled_after)", late->rows.size(),
+       late->source < loaders_ ? "loader" : "worker", late->source < loaders_ ? late->source : late->source - loaders_,
+       human_seconds(3 * plan_.job.faults.stalled_after));
 }
 
 /// Batches take turns among the loaders.

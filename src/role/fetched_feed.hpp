@@ -54,6 +54,7 @@ class FetchedFeed final : public Feed {
   std::size_t source_of(std::uint32_t row) const;
   Batch divide(std::span<const std::uint32_t> rows) const;
   void ask(Part& part);
+  void wait_for(const Batch& batch);
   Batch request(std::span<const std::uint32_t> rows);
   std::deque<Batch>::iterator find(std::span<const std::uint32_t> rows);
   void take(std::size_t source, wire::Message& message);
@@ -75,6 +76,7 @@ class FetchedFeed final : public Feed {
   RowParcel shard_parcel_;
   std::shared_ptr<const data::Rows> shard_;
   std::deque<Batch> batches_;
+  std::optional<Deadline> awaited_;  ///< until the rows that are due now must be here
   std::uint64_t asked_ = 0;  ///< requests, by which they are numbered; the first is that for the shard
   std::size_t divided_ = 0;  ///< batches
   Index next_ = 0;           ///< the first step whose batch was not asked for
