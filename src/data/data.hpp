@@ -15,7 +15,7 @@
 #include "base/json.hpp"
 #include "base/random.hpp"
 #include "job/job.hpp"
-#include "math/matrix.hpp"
+#include "math/sparse.hpp"
 
 namespace dtrain::data {
 
@@ -56,13 +56,6 @@ struct Survey {
 
 /// Checks the data against the model: labels in range of the last layer's outputs, finite numbers, no empty file.
 Survey survey(const job::Job& job);
-
-/// Sparse rows of a batch (CSR): row k has values[i] at features indices[i] (ascending), i in [begins[k],
-/// begins[k+1]). Kept from batch to batch, so that filling it allocates only while it grows.
-struct SparseBatch {
-  std::vector<std::uint32_t> begins, indices;
-  std::vector<float> values;
-};
 
 /// The rows of one part, held compactly (bytes stay bytes, sparse stays sparse) and encoded on the way out.
 /// Immutable after load; any thread may gather.
