@@ -101,6 +101,21 @@ class EncodedRows final : public Rows {
       targets[k] = targets_[rows[k]];
     }
   }
+  bool sparse() const override {
+    return features_->sparse() != nullptr && std::all_of(shift_.begin(), shift_.end(), [](float s) { return s == 0; });
+  }
+  void gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch, std::span<float> targets) const override {
+    const Sparse& all = *features_->sparse();
+    batch.begins.assign(1, 0), batch.indices.clear(), batch.values.clear();
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+      for (std::size_t i = all.begins[rows[k]]; i < all.begins[rows[k] + 1]; ++i) {
+        batch.indices.push_back(all.indices[i]);
+        batch.values.push_back(all.values[i] * scale_[scale_.size() == 1 ? 0 : all.indices[i]]);
+      }
+      batch.begins.push_back(static_cast<std::uint32_t>(batch.indices.size()));
+      targets[k] = targets_[rows[k]];
+    }
+  }
 
  private:
   std::unique_ptr<Storage> features_;
@@ -130,6 +145,9 @@ void survey_train(const job::Job& job, Survey& survey) {
   const Decoded train = keep(source->decode(survey.encoding, true), split.train);
   survey.facts.train_rows = train.features->rows();
   fit_features(normalize, *train.features, survey.encoding);
+  const std::vector<float>& shift = survey.encoding.shift;
+  if (train.features->sparse() != nullptr && std::all_of(shift.begin(), shift.end(), [](float s) { return s == 0; }))
+    survey.facts.nonzeros = std::ssize(train.features->sparse()->values);
   if (regression) fit_target(normalize.target, train.targets, survey.encoding);
 }
 

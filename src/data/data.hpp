@@ -47,6 +47,7 @@ struct Facts {
   Index train_rows = 0;
   Index test_rows = 0;  ///< 0: there is no test part
   std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
+  Index nonzeros = 0;   ///< in the features of the training rows, where these stay sparse; otherwise 0
 };
 
 struct Survey {
@@ -66,6 +67,11 @@ class Rows {
   virtual Index width() const = 0;
   /// features.row(k) = the encoded, normalised row `rows[k]`; targets[k] = its target. No allocation.
   virtual void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) const = 0;
+  /// Whether most features of a row are zero: gather_sparse() then gives the same rows.
+  virtual bool sparse() const = 0;
+  /// Replaces what is in `batch`. sparse() only. Allocates only while `batch` grows.
+  virtual void gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch,
+                             std::span<float> targets) const = 0;
   virtual std::size_t bytes() const = 0;
 };
 

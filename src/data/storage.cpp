@@ -113,6 +113,7 @@ class SparseStorage final : public Storage {
     return sparse_.begins.capacity() * sizeof(std::uint64_t) + sparse_.indices.capacity() * sizeof(std::uint32_t) +
            sparse_.values.capacity() * sizeof(float);
   }
+  const Sparse* sparse() const override { return &sparse_; }
   void encode(std::uint32_t row, const Affine& affine, float* out) const override {
     std::fill_n(out, width_, 0.0f);
     for (std::size_t k = sparse_.begins[row]; k < sparse_.begins[row + 1]; ++k)

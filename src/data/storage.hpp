@@ -29,6 +29,8 @@ class Storage {
   /// A copy that holds these rows only, in this order.
   virtual std::unique_ptr<Storage> select(std::span<const std::uint32_t> rows) const = 0;
   virtual std::size_t bytes() const = 0;
+  /// What is not zero, where that is how rows lie.
+  virtual const struct Sparse* sparse() const { return nullptr; }
 };
 
 /// rows x width unsigned bytes that start at `offset` of `bytes`.

@@ -107,7 +107,8 @@ std::string pack(const Welcome& welcome) {
               {"facts",
                {{"train_rows", welcome.facts.train_rows},
                 {"test_rows", welcome.facts.test_rows},
-                {"hash", welcome.facts.hash}}},
+                {"hash", welcome.facts.hash},
+                {"nonzeros", welcome.facts.nonzeros}}},
               {"encoding", welcome.encoding.to_json()},
               {"bind", welcome.bind},
               {"secure", welcome.secure},
@@ -127,7 +128,7 @@ Welcome unpack_welcome(std::string_view payload) {
                            const Json& host = json.at("host");
                            welcome.host = {host.at("name"), host.at("cores"), host.at("memory")};
                            const Json& facts = json.at("facts");
-                           welcome.facts = {facts.at("train_rows"), facts.at("test_rows"), facts.at("hash")};
+                           welcome.facts = {facts.at("train_rows"), facts.at("test_rows"), facts.at("hash"), facts.at("nonzeros")};
                            welcome.encoding = data::Encoding::from_json(json.at("encoding"));
                            welcome.bind = json.at("bind").get<std::vector<std::string>>();
                            welcome.secure = json.at("secure");
