@@ -2,11 +2,15 @@
 /// Where rows are mostly zeros: whether the first layer makes use of it, and whether servers and workers do too.
 /// Pure; every role finds the same.
 
+#include <cstdint>
 #include <string>
 
 #include "plan/plan.hpp"
 
 namespace dtrain::plan {
+
+/// As headers name pieces of which only some rows are there, where a codec's number would be.
+inline constexpr std::uint16_t rows_codec = 257;
 
 /// Of a plan whose numbers of workers and servers are decided.
 Sparse decide_sparse(const Plan& plan);

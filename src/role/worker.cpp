@@ -17,6 +17,7 @@ Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
       traits_(sync::traits(plan_.job.sync)),
       learner_(plan_, welcome.encoding),
       division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
+      ahead_(division_),
       weights_(traits_.weights ? 0 : plan_.layout.total),
       centre_(plan_.job.sync.policy == job::PolicyName::easgd ? plan_.layout.total : 0),
       gradient_(link.memory().arena(plan_.layout.total)),
@@ -51,6 +52,8 @@ void Worker::connect(const Start& start) {
     servers_.back().arrived.assign(arenas * plan_.slices[m].pieces.size(), 0);
     servers_.back().epochs.assign(servers_.back().arrived.size(), 0);
   }
+  asked_ = clock_;
+  ask_ahead(clock_);
   tell_servers(wire::Type::pull);
 }
 
@@ -79,6 +82,7 @@ void Worker::train() {
       tell_servers(wire::Type::mark), mark_wanted_ = false;
     const Clock::time_point start = Clock::now();
     const double idle = wait_seconds_ + communicate_seconds_;
+    ask_ahead(clock_ + 1);
     const Outcome outcome = one_step();
     compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ - idle);
     if (outcome == Outcome::done) close_step();

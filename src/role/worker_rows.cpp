@@ -37,8 +37,7 @@ bool Worker::take_rows(const wire::Message& message, const plan::Piece& piece) {
   const sync::Clock label = message.header.clock;
   if (label >= asked_ || label + gathered_.size() < asked_) return false;
   Gathered& gathered = gathered_[label % gathered_.size()];
-  const RowRange range =
-      rows_within(gathered.touched.features(), row_cols(), piece.offset, piece.offset + piece.count);
+  const RowRange range = rows_within(gathered.touched.features(), row_cols(), piece.offset, piece.offset + piece.count);
   if (message.size() != static_cast<std::size_t>(range.floats()) * sizeof(float)) return false;
   if (message.size() > 0) std::memcpy(gathered.first_weights.data() + range.begin, message.data(), message.size());
   return true;
@@ -46,8 +45,7 @@ bool Worker::take_rows(const wire::Message& message, const plan::Piece& piece) {
 
 void Worker::send_rows(std::size_t server, wire::Header header, const plan::Piece& piece) {
   const Gathered& gathered = gathered_[clock_ % gathered_.size()];
-  const RowRange range =
-      rows_within(gathered.touched.features(), row_cols(), piece.offset, piece.offset + piece.count);
+  const RowRange range = rows_within(gathered.touched.features(), row_cols(), piece.offset, piece.offset + piece.count);
   header.codec = plan::rows_codec;
   servers_[server].socket.send(
       link_.self(), header,

@@ -46,7 +46,7 @@
 namespace dtrain::wire {
 
 inline constexpr std::uint32_t magic = 0x44545231;
-inline constexpr std::uint16_t version = 3;
+inline constexpr std::uint16_t version = 4;
 inline constexpr std::size_t header_bytes = 152;
 
 enum class Role : std::uint16_t { coordinator = 0, server = 1, worker = 2 };
@@ -78,6 +78,7 @@ enum class Type : std::uint16_t {
   push = 33,   ///< gradient of step `clock`
   mark = 35,   ///< after the push of step `clock`: every server saves what became of that step
   leave = 34,  ///< no push of this rank will follow
+  want = 36,   ///< payload: rows of the first weight matrix that the sender needs for step `clock`, as uint32
   // data: server -> worker, coordinator
   weights = 48,  ///< a piece of version `clock`; count 0: only the release
   // data: server 0 -> worker, server
