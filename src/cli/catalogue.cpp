@@ -58,6 +58,13 @@ std::vector<Verb> training_verbs() {
        "the optimizer's steps until the run ends.",
        {},
        {{"dtrain server --connect tcp://10.0.0.1:7000 --token-file run.token", "Join a run on another machine."}}},
+      {"loader",
+       "Train",
+       "join a run as a loader of rows; runs start theirs themselves",
+       "Connects to a run whose rows are central, peer or staged (data.sharing), reads them, and hands them to the "
+       "workers that ask. `dtrain run` starts as many as its job needs.",
+       {},
+       {{"dtrain loader --connect ipc:///run/user/1000/dt-x1Yz/control", "What a run starts."}}},
   };
 }
 
@@ -198,7 +205,7 @@ std::vector<Verb> all_verbs() {
 }
 
 std::vector<Flag> all_flags() {
-  const std::vector<std::string> joining = {"worker", "server"}, judging = {"eval", "predict"};
+  const std::vector<std::string> joining = {"worker", "server", "loader"}, judging = {"eval", "predict"};
   return {
       {"connect",
        '\0',
@@ -267,7 +274,7 @@ std::vector<Flag> all_flags() {
        '\0',
        "FILE",
        "the run's key and secret: run writes the file, those who join read it",
-       {"run", "resume", "worker", "server"},
+       {"run", "resume", "worker", "server", "loader"},
        false,
        C::file,
        {},
@@ -276,7 +283,7 @@ std::vector<Flag> all_flags() {
        '\0',
        "",
        "allow a connection to other hosts that is neither encrypted nor authenticated",
-       {"run", "resume", "worker", "server"},
+       {"run", "resume", "worker", "server", "loader"},
        false,
        C::none,
        {},

@@ -9,6 +9,7 @@ int run(const Options& options);
 int resume(const Options& options);
 int worker(const Options& options);
 int server(const Options& options);
+int loader(const Options& options);
 int bench(const Options& options);
 int simulate(const Options& options);
 int check(const Options& options);

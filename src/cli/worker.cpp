@@ -1,7 +1,9 @@
-/// `dtrain worker`, `dtrain server`: a role of a run that a coordinator leads, here or on another machine.
+/// `dtrain worker`, `dtrain server`, `dtrain loader`: a role of a run that a coordinator leads, here or on another
+/// machine.
 
 #include "role/worker.hpp"
 #include "cli/verbs.hpp"
+#include "role/loader.hpp"
 #include "role/server.hpp"
 
 namespace dtrain::cli {
@@ -27,6 +29,11 @@ int worker(const Options& options) {
 
 int server(const Options& options) {
   role::run_server(request_for(options, wire::Role::server));
+  return 0;
+}
+
+int loader(const Options& options) {
+  role::run_loader(request_for(options, wire::Role::loader));
   return 0;
 }
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "data/source.hpp"
+#include "job/job.hpp"
 
 namespace dtrain::data {
 
@@ -56,8 +56,5 @@ class CsvReader {
 
 /// ',' for ",", '\t' for "tab", CsvReader::blanks for "space", else the one character. Throws Error(Kind::job).
 char delimiter_of(const job::Csv& csv);
-
-/// The rows of a CSV text (unpacked) as numbers and one-hot categories.
-std::unique_ptr<Source> csv_source(std::string text, const std::string& file, const job::Csv& csv);
 
 }  // namespace dtrain::data

@@ -8,12 +8,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/json.hpp"
 #include "base/random.hpp"
+#include "data/table.hpp"
 #include "job/job.hpp"
 #include "math/sparse.hpp"
 
@@ -26,11 +28,11 @@ struct Encoding {
   struct Column {
     std::string name;                 ///< header name, or its number from 1
     std::vector<std::string> levels;  ///< categorical: one feature per level, in order of appearance; else empty
-    double fill = 0;                  ///< numeric: what a missing value becomes
+    std::optional<double> fill;       ///< numeric: what a missing value becomes; absent: it is an error
   };
   job::Format format = job::Format::generated;
-  std::vector<Column> columns;       ///< csv only, target and ignored columns left out
-  std::string target_name;           ///< csv only
+  std::vector<Column> columns;       ///< of rows whose columns have names; without the target and those left out
+  std::string target_name;           ///< "" if it has none
   std::vector<std::string> classes;  ///< labels in class order ("0".."9", "setosa"..); empty for regression
   Index width = 0;                   ///< features of an encoded row
   std::vector<float> shift, scale;   ///< feature' = (feature - shift) * scale; length width, or 1 for all alike;
@@ -58,12 +60,13 @@ struct Survey {
 /// Checks the data against the model: labels in range of the last layer's outputs, finite numbers, no empty file.
 Survey survey(const job::Job& job);
 
-/// The rows of one part, held compactly (bytes stay bytes, sparse stays sparse) and encoded on the way out.
-/// Immutable after load; any thread may gather.
+/// The rows of one part, held as they came (bytes stay bytes, sparse stays sparse, a mapped file stays on disk) and
+/// encoded on the way out. Rows are numbered from 0. Immutable after load; any thread may gather.
 class Rows {
  public:
   virtual ~Rows() = default;
   virtual Index count() const = 0;
+  /// Features of an encoded row.
   virtual Index width() const = 0;
   /// features.row(k) = the encoded, normalised row `rows[k]`; targets[k] = its target. No allocation.
   virtual void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) const = 0;
@@ -72,8 +75,15 @@ class Rows {
   /// Replaces what is in `batch`. sparse() only. Allocates only while `batch` grows.
   virtual void gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch,
                              std::span<float> targets) const = 0;
+  /// Of every row, as gather() gives them.
+  virtual std::span<const float> targets() const = 0;
+  /// These rows as they lie, for sending to another process, where rows_of() makes Rows of them again.
+  virtual Table table(std::span<const std::uint32_t> rows) const = 0;
   virtual std::size_t bytes() const = 0;
 };
+
+/// Throws Error(Kind::data) if the table is not of the encoding's columns.
+std::unique_ptr<Rows> rows_of(Table table, const Encoding& encoding);
 
 /// Throws Error(Kind::data) if the content's hash is not `expected_hash` ("" skips the comparison).
 std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash);

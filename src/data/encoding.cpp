@@ -10,9 +10,12 @@
 namespace dtrain::data {
 namespace {
 
-constexpr std::array<std::pair<job::Format, const char*>, 4> formats{{{job::Format::idx, "idx"},
+constexpr std::array<std::pair<job::Format, const char*>, 7> formats{{{job::Format::idx, "idx"},
+                                                                      {job::Format::npy, "npy"},
                                                                       {job::Format::csv, "csv"},
+                                                                      {job::Format::tsv, "tsv"},
                                                                       {job::Format::libsvm, "libsvm"},
+                                                                      {job::Format::mapped, "mapped"},
                                                                       {job::Format::generated, "generated"}}};
 
 [[noreturn]] void wrong(const std::string& what) { fail(Kind::checkpoint, "the data's encoding: {}", what); }
@@ -32,9 +35,11 @@ const char* name_of(job::Format format) {
 Encoding read(const Json& json) {
   Encoding e;
   e.format = format_of(json.at("format").get<std::string>());
-  for (const Json& column : json.at("columns"))
-    e.columns.push_back({column.at("name").get<std::string>(), column.at("levels").get<std::vector<std::string>>(),
-                         column.at("fill").get<double>()});
+  for (const Json& column : json.at("columns")) {
+    e.columns.push_back(
+        {column.at("name").get<std::string>(), column.at("levels").get<std::vector<std::string>>(), {}});
+    if (!column.at("fill").is_null()) e.columns.back().fill = column.at("fill").get<double>();
+  }
   e.target_name = json.at("target").get<std::string>();
   e.classes = json.at("classes").get<std::vector<std::string>>();
   e.width = json.at("width").get<Index>();
@@ -60,11 +65,12 @@ void validate(const Encoding& e) {
   if (!all_finite(e.shift) || !all_finite(e.scale)) wrong("shift and scale must be finite");
   if (!std::isfinite(e.target_shift) || !std::isfinite(e.target_scale) || e.target_scale == 0)
     wrong("target_shift and target_scale must be finite, and the scale not 0");
-  if ((e.format == job::Format::csv) == e.columns.empty()) wrong("csv has columns, and nothing else has");
+  const bool named = e.format == job::Format::csv || e.format == job::Format::tsv;
+  if (e.format != job::Format::mapped && named == e.columns.empty()) wrong("csv has columns, and nothing else has");
   Index features = 0;
   for (const Encoding::Column& column : e.columns) {
     features += std::max<Index>(1, std::ssize(column.levels));
-    if (!std::isfinite(column.fill)) wrong("fill must be finite");
+    if (!std::isfinite(column.fill.value_or(0))) wrong("fill must be finite");
   }
   if (!e.columns.empty() && features != e.width) wrong("the columns do not add up to the width");
 }
@@ -78,8 +84,10 @@ Json Encoding::to_json() const {
   json["target"] = target_name;
   json["classes"] = classes;
   json["columns"] = Json::array();
-  for (const Column& column : columns)
-    json["columns"].push_back({{"name", column.name}, {"levels", column.levels}, {"fill", column.fill}});
+  for (const Column& column : columns) {
+    json["columns"].push_back({{"name", column.name}, {"levels", column.levels}, {"fill", nullptr}});
+    if (column.fill) json["columns"].back()["fill"] = *column.fill;
+  }
   json["target_shift"] = target_shift;
   json["target_scale"] = target_scale;
   json["shift"] = shift;

@@ -7,7 +7,6 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/hash.hpp"
-#include "data/labels.hpp"
 
 namespace dtrain::data {
 namespace {
@@ -50,9 +49,9 @@ class Classes {
   std::vector<std::uint32_t> order_;
 };
 
-class GeneratedSource final : public Source {
+class Generator {
  public:
-  GeneratedSource(const job::Generate& generate, std::uint64_t seed, Part part)
+  Generator(const job::Generate& generate, std::uint64_t seed, Part part)
       : generate_(generate),
         seed_(seed),
         first_(part == Part::train ? 0 : generate.rows),
@@ -60,9 +59,7 @@ class GeneratedSource final : public Source {
     if (rows_ < 1) fail(Kind::data, "data.generate: there are no rows to make");
   }
 
-  Index rows() override { return rows_; }
-
-  std::uint64_t hash() const override {
+  std::uint64_t hash() const {
     const auto number = [](auto value) { return std::bit_cast<std::uint64_t>(value); };
     const std::array<std::uint64_t, 9> parameters{generator_version,
                                                   seed_,
@@ -76,22 +73,19 @@ class GeneratedSource final : public Source {
     return fast_hash(std::as_bytes(std::span(parameters)));
   }
 
-  Encoding survey(const job::Model& model, std::span<const std::uint32_t>) override {
-    const std::string name = "data.generate";
-    Encoding encoding;
-    encoding.format = job::Format::generated;
-    encoding.width = width();
-    if (model.loss == job::Loss::mean_squared_error) return encoding;
-    if (generate_.set == job::Generated::line)
-      fail(Kind::data, "data.generate: `line` makes a number to predict, which needs loss mean_squared_error");
-    const auto names = numbered_classes(classes());
-    encoding.classes = find_classes(model, {names.begin(), names.end()}, name);
-    return encoding;
+  Table table(bool make_rows) const {
+    TableContent content;
+    if (make_rows) content = make();
+    content.rows = make_rows ? rows_ : 0;
+    content.width = width();
+    content.target.emplace();
+    content.origin.files = {{"data.generate", "", 0, {}, {}}};
+    content.hash = hash();
+    return Table(std::move(content));
   }
 
-  Decoded decode(const Encoding& encoding, bool) override {
-    if (encoding.width != width())
-      fail(Kind::data, "data.generate: rows have {} features, but the model takes {}", width(), encoding.width);
+ private:
+  TableContent make() const {
     switch (generate_.set) {
       case job::Generated::digits: return digits();
       case job::Generated::blobs: return blobs();
@@ -100,66 +94,62 @@ class GeneratedSource final : public Source {
     fail(Kind::internal, "unknown generated set");
   }
 
- private:
   Index width() const { return generate_.set == job::Generated::digits ? digit_pixels : generate_.features; }
-  Index classes() const { return generate_.set == job::Generated::digits ? 10 : generate_.classes; }
+  Index classes() const { return generated_classes(generate_); }
 
-  Decoded digits() const {
-    std::string pixels(static_cast<std::size_t>(rows_ * digit_pixels), '\0');
-    std::vector<double> labels;
-    labels.reserve(static_cast<std::size_t>(rows_));
+  TableContent digits() const {
+    TableContent content;
+    content.kind = Table::Kind::bytes;
+    content.bytes.resize(static_cast<std::size_t>(rows_ * digit_pixels));
+    content.targets.reserve(static_cast<std::size_t>(rows_));
     Classes classes_of(seed_, classes());
-    auto* at = reinterpret_cast<unsigned char*>(pixels.data());
+    auto* at = reinterpret_cast<unsigned char*>(content.bytes.data());
     for (Index row = first_; row < first_ + rows_; ++row, at += digit_pixels) {
       const Index digit = classes_of.of(row);
       draw_digit(seed_, row, digit, generate_.noise, at);
-      labels.push_back(static_cast<double>(digit));
+      content.targets.push_back(static_cast<double>(digit));
     }
-    return {byte_storage(std::move(pixels), 0, rows_, digit_pixels), std::move(labels)};
+    return content;
   }
 
   /// Normal clouds round one centre a class; `noise` is their deviation.
-  Decoded blobs() const {
+  TableContent blobs() const {
     const auto columns = static_cast<std::size_t>(width());
     const double spread = centre_distance / std::sqrt(2.0 * static_cast<double>(columns));
     std::vector<double> centres(columns * static_cast<std::size_t>(classes())), deviation(columns);
     for (Index c = 0; c < classes(); ++c)
       fill_normals(seed_, centre_draws, c, std::span(centres).subspan(static_cast<std::size_t>(c) * columns, columns));
     Classes classes_of(seed_, classes());
-    Decoded decoded;
-    std::vector<float> values;
-    values.reserve(static_cast<std::size_t>(rows_) * columns);
+    TableContent content;
+    content.values.reserve(static_cast<std::size_t>(rows_) * columns);
     for (Index row = first_; row < first_ + rows_; ++row) {
       const Index label = classes_of.of(row);
       const double* centre = centres.data() + static_cast<std::size_t>(label) * columns;
       fill_normals(seed_, feature_draws, row, deviation);
       for (std::size_t j = 0; j < columns; ++j)
-        values.push_back(static_cast<float>(spread * centre[j] + generate_.noise * deviation[j]));
-      decoded.targets.push_back(static_cast<double>(label));
+        content.values.push_back(static_cast<float>(spread * centre[j] + generate_.noise * deviation[j]));
+      content.targets.push_back(static_cast<double>(label));
     }
-    decoded.features = float_storage(std::move(values), rows_, width());
-    return decoded;
+    return content;
   }
 
   /// target = features . weights / sqrt(features) + noise * normal, features and weights standard normal.
-  Decoded line() const {
+  TableContent line() const {
     const auto columns = static_cast<std::size_t>(width());
     std::vector<double> weights(columns), drawn(columns + 1);
     fill_normals(seed_, weight_draws, 0, weights);
-    Decoded decoded;
-    std::vector<float> values;
-    values.reserve(static_cast<std::size_t>(rows_) * columns);
+    TableContent content;
+    content.values.reserve(static_cast<std::size_t>(rows_) * columns);
     for (Index row = first_; row < first_ + rows_; ++row) {
       fill_normals(seed_, feature_draws, row, drawn);
       double sum = 0;
       for (std::size_t j = 0; j < columns; ++j) {
         sum += drawn[j] * weights[j];
-        values.push_back(static_cast<float>(drawn[j]));
+        content.values.push_back(static_cast<float>(drawn[j]));
       }
-      decoded.targets.push_back(sum / std::sqrt(static_cast<double>(columns)) + generate_.noise * drawn[columns]);
+      content.targets.push_back(sum / std::sqrt(static_cast<double>(columns)) + generate_.noise * drawn[columns]);
     }
-    decoded.features = float_storage(std::move(values), rows_, width());
-    return decoded;
+    return content;
   }
 
   job::Generate generate_;
@@ -171,8 +161,12 @@ class GeneratedSource final : public Source {
 
 Index generated_class(std::uint64_t seed, Index row, Index classes) { return Classes(seed, classes).of(row); }
 
-std::unique_ptr<Source> generated_source(const job::Generate& generate, std::uint64_t seed, Part part) {
-  return std::make_unique<GeneratedSource>(generate, seed, part);
+Index generated_classes(const job::Generate& generate) {
+  return generate.set == job::Generated::digits ? 10 : generate.classes;
+}
+
+Table generated_table(const job::Generate& generate, std::uint64_t seed, Part part, bool make_rows) {
+  return Generator(generate, seed, part).table(make_rows);
 }
 
 }  // namespace dtrain::data

@@ -3,10 +3,10 @@
 /// numbers after the training rows. Labels are balanced: every run of as many rows as there are classes has each once.
 /// Made with arithmetic only where possible (Philox, sums, products), so that digits do not depend on a math library.
 
-#include <memory>
-#include <string>
+#include <cstdint>
 
-#include "data/source.hpp"
+#include "data/data.hpp"
+#include "data/table.hpp"
 
 namespace dtrain::data {
 
@@ -20,6 +20,10 @@ Index generated_class(std::uint64_t seed, Index row, Index classes);
 /// control points and pixels are disturbed in proportion to `noise`. Writes digit_pixels bytes, 255 is full ink.
 void draw_digit(std::uint64_t seed, Index row, Index digit, double noise, unsigned char* pixels);
 
-std::unique_ptr<Source> generated_source(const job::Generate& generate, std::uint64_t seed, Part part);
+/// How many classes the set has.
+Index generated_classes(const job::Generate& generate);
+
+/// `make_rows` false: the table of no rows, with the width and the hash of the whole: what is known beforehand.
+Table generated_table(const job::Generate& generate, std::uint64_t seed, Part part, bool make_rows = true);
 
 }  // namespace dtrain::data

@@ -3,13 +3,11 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <set>
 #include <utility>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/hash.hpp"
-#include "data/labels.hpp"
 
 namespace dtrain::data {
 namespace {
@@ -66,87 +64,21 @@ void read_shape(IdxArray& array) {
     wrong(array.file, fmt::format("byte 4: there is nothing in it ({} rows of {} values)", array.rows, array.width));
 }
 
-class IdxSource final : public Source {
- public:
-  IdxSource(IdxArray features, std::vector<IdxArray> labels)
-      : features_(std::move(features)), labels_(std::move(labels)) {
-    hash_ = fast_hash(bytes_of(features_.bytes));
-    for (const IdxArray& labels_file : labels_) {
-      check_labels(labels_file);
-      hash_ = fast_hash(bytes_of(labels_file.bytes), hash_);
-    }
-  }
-  Index rows() override { return features_.rows; }
-  std::uint64_t hash() const override { return hash_; }
+void check_labels(const IdxArray& labels, const IdxArray& features) {
+  if (labels.width != 1) wrong(labels.file, fmt::format("a label is one value, but its rows have {}", labels.width));
+  if (labels.rows != features.rows)
+    wrong(labels.file, fmt::format("{} labels for the {} rows of {}", labels.rows, features.rows, features.file));
+}
 
-  Encoding survey(const job::Model& model, std::span<const std::uint32_t>) override {
-    if (labels_.empty()) wrong(features_.file, "training needs labels: name the file in data.train.labels");
-    Encoding encoding;
-    encoding.format = job::Format::idx;
-    encoding.width = features_.width;
-    if (model.loss == job::Loss::softmax_cross_entropy) encoding.classes = numbered_classes(model.layers.back().dense);
-    if (model.loss == job::Loss::binary_cross_entropy)
-      encoding.classes = find_classes(model, label_names(), labels_.front().file);
-    return encoding;
+std::vector<float> floats_of(const IdxArray& features) {
+  std::vector<float> values(features.values());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(features.value(i));
+    if (!std::isfinite(values[i]))
+      wrong(features.file, fmt::format("{}: {} is not a finite float", features.place_of(i), features.value(i)));
   }
-
-  Decoded decode(const Encoding& encoding, bool labels_required) override {
-    if (features_.width != encoding.width)
-      wrong(features_.file,
-            fmt::format("rows have {} values, but the model takes {}", features_.width, encoding.width));
-    Decoded decoded;
-    decoded.targets = targets(encoding, labels_required);
-    decoded.features = take_features();
-    return decoded;
-  }
-
- private:
-  void check_labels(const IdxArray& labels) const {
-    if (labels.width != 1) wrong(labels.file, fmt::format("a label is one value, but its rows have {}", labels.width));
-    if (labels.rows != features_.rows)
-      wrong(labels.file, fmt::format("{} labels for the {} rows of {}", labels.rows, features_.rows, features_.file));
-  }
-
-  std::set<std::string> label_names() const {
-    std::set<double> found;
-    for (std::size_t i = 0; i < labels_.front().values(); ++i) found.insert(labels_.front().value(i));
-    std::set<std::string> names;
-    for (const double label : found) names.insert(class_name(label));
-    return names;
-  }
-
-  std::vector<double> targets(const Encoding& encoding, bool required) const {
-    std::vector<double> targets(static_cast<std::size_t>(features_.rows), 0.0);
-    if (labels_.empty() && required) wrong(features_.file, "there is no file of labels beside it (data.test.labels)");
-    if (labels_.empty()) return targets;
-    const IdxArray& labels = labels_.front();
-    const TargetEncoder encode(encoding.classes);
-    for (std::size_t i = 0; i < targets.size(); ++i) {
-      const auto target = encode(labels.value(i));
-      if (!target && required)
-        wrong(labels.file, fmt::format("{}: label {} is not {}", labels.place_of(i), class_name(labels.value(i)),
-                                       encode.expected()));
-      targets[i] = target.value_or(0);
-    }
-    return targets;
-  }
-
-  std::unique_ptr<Storage> take_features() {
-    if (features_.type == IdxArray::Type::u8)
-      return byte_storage(std::move(features_.bytes), features_.offset, features_.rows, features_.width);
-    std::vector<float> values(features_.values());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<float>(features_.value(i));
-      if (!std::isfinite(values[i]))
-        wrong(features_.file, fmt::format("{}: {} is not a finite float", features_.place_of(i), features_.value(i)));
-    }
-    return float_storage(std::move(values), features_.rows, features_.width);
-  }
-
-  IdxArray features_;
-  std::vector<IdxArray> labels_;
-  std::uint64_t hash_ = 0;
-};
+  return values;
+}
 
 }  // namespace
 
@@ -189,8 +121,28 @@ IdxArray parse_idx(std::string bytes, const std::string& file) {
   return array;
 }
 
-std::unique_ptr<Source> idx_source(IdxArray features, std::vector<IdxArray> labels) {
-  return std::make_unique<IdxSource>(std::move(features), std::move(labels));
+Table idx_table(IdxArray features, const std::optional<IdxArray>& labels, Origin origin) {
+  TableContent content;
+  content.rows = features.rows;
+  content.width = features.width;
+  content.hash = fast_hash(bytes_of(features.bytes));
+  origin.files.front().values = {features.offset, features.value_bytes()};
+  if (labels) {
+    check_labels(*labels, features);
+    content.hash = fast_hash(bytes_of(labels->bytes), content.hash);
+    content.target.emplace();
+    for (std::size_t i = 0; i < labels->values(); ++i) content.targets.push_back(labels->value(i));
+    origin.files.front().label_values = {labels->offset, labels->value_bytes()};
+  }
+  content.origin = std::move(origin);
+  if (features.type == IdxArray::Type::u8) {
+    content.kind = Table::Kind::bytes;
+    content.bytes = std::move(features.bytes);
+    content.bytes_begin = features.offset;
+  } else {
+    content.values = floats_of(features);
+  }
+  return Table(std::move(content));
 }
 
 }  // namespace dtrain::data

@@ -2,10 +2,10 @@
 /// IDX, the format of MNIST: a big-endian header (0, 0, type, dimensions, then each dimension as 32 bits), then the
 /// values row by row. Unsigned bytes stay bytes in memory; other types become floats.
 
+#include <optional>
 #include <string>
-#include <vector>
 
-#include "data/source.hpp"
+#include "data/table.hpp"
 
 namespace dtrain::data {
 
@@ -28,7 +28,7 @@ struct IdxArray {
 
 IdxArray parse_idx(std::string bytes, const std::string& file);
 
-/// `labels` empty: there are none. Throws if the counts differ.
-std::unique_ptr<Source> idx_source(IdxArray features, std::vector<IdxArray> labels);
+/// `origin` names the one file of features and, if there are labels, theirs. Throws if the counts differ.
+Table idx_table(IdxArray features, const std::optional<IdxArray>& labels, Origin origin);
 
 }  // namespace dtrain::data

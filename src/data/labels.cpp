@@ -23,7 +23,7 @@ std::string class_name(double label) {
 
 std::string class_name(std::string_view label) {
   const Number number = read_number(label);
-  return number.kind == Number::finite && is_integer(number.value) ? class_name(number.value) : std::string(label);
+  return number.kind == Number::finite ? class_name(number.value) : std::string(label);
 }
 
 std::vector<std::string> class_order(const std::set<std::string>& names) {

@@ -4,23 +4,18 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "data/source.hpp"
+#include "data/table.hpp"
 
 namespace dtrain::data {
 
-struct LibsvmRows {
-  Sparse features;
-  std::vector<double> labels;        ///< NaN where a row has none
-  std::vector<std::uint32_t> lines;  ///< of each row in the file, from 1
-  Index highest = 0;                 ///< the highest index, from 1
+/// The highest index that is allowed, and of what it is the number: "data.libsvm.features = 5".
+struct IndexLimit {
+  Index highest = 0;  ///< from 1; 0: any, and the width is the highest that occurs
+  std::string reason;
 };
 
-/// `limit`: the highest index allowed, from 1; 0: any. `limit_reason` completes "index 124 is beyond ".
-LibsvmRows parse_libsvm(std::string_view text, const std::string& file, Index limit, const std::string& limit_reason);
-
-/// `declared_width`: data.libsvm.features.
-std::unique_ptr<Source> libsvm_source(std::string text, const std::string& file, Index declared_width);
+/// A sparse table. `file` is told in messages. Throws Error(Kind::data).
+Table parse_libsvm(std::string_view text, const Origin::File& file, const std::string& folder, const IndexLimit& limit);
 
 }  // namespace dtrain::data

@@ -2,8 +2,8 @@
 /// Rows as their files say them, before anything is fitted: the one form of rows in memory, in a converted file, in the
 /// cache and between processes.
 ///
-/// A table is one block of bytes (form_of() tells how it is laid out) and views into it: mapped from a file, read from
-/// a message, or made by a TableBuilder. Immutable; any thread may read; copies share the block.
+/// A table is views into blocks that it keeps alive: made by a reader of some format (TableContent), mapped from a
+/// file, or taken out of a message. Immutable; any thread may read; copies share the blocks.
 
 #include <cstdint>
 #include <memory>
@@ -15,6 +15,7 @@
 
 #include "base/error.hpp"
 #include "base/random.hpp"  // Index
+#include "data/origin.hpp"
 
 namespace dtrain::data {
 
@@ -23,6 +24,7 @@ struct Column {
   std::string name;                 ///< header name, or its number from 1
   bool text = false;                ///< a cell is the number of a level
   std::vector<std::string> levels;  ///< of a text column; "" is the level of missing ones, if there are such
+  Index missing = 0;                ///< cells without a value
 };
 
 /// One row of a sparse table: values[i] at feature indices[i] (from 0, ascending).
@@ -31,19 +33,23 @@ struct SparseRow {
   std::span<const float> values;
 };
 
+struct TableContent;
+
 class Table {
  public:
   /// bytes: unsigned bytes [rows, width]. cells: floats [rows, columns]; a missing number is NaN; of a text column a
   /// level's number, whose bits (std::bit_cast) are the float's. sparse: compressed rows.
   enum class Kind : std::uint32_t { bytes, cells, sparse };
 
+  Table(TableContent content);
+
   Kind kind() const;
   Index rows() const;
   /// Columns of a row as it lies here; what they are encoded to may be wider.
   Index width() const;
-  /// Of cells; empty for the other kinds.
+  /// Of cells that have names; empty for a plain matrix of numbers and for the other kinds.
   const std::vector<Column>& columns() const;
-  /// What is to be predicted, if the files say it.
+  /// What is to be predicted, if the files say it. Levels are names of classes (labels.hpp).
   const std::optional<Column>& target() const;
 
   std::span<const std::uint8_t> byte_row(std::uint32_t row) const;
@@ -52,28 +58,56 @@ class Table {
   /// Numbers (NaN: missing), or numbers of levels; one a row; empty without a target.
   std::span<const double> targets() const;
 
-  /// Where a row stands in its file, for messages: file and line (binary files: no line), and, as far as the file can
-  /// still be read, the column of byte where cell `column` begins; the target's with `column` = width().
-  Place place(std::uint32_t row, Index column) const;
+  /// An Error(Kind::data) that names the file, line and column of byte where cell `column` of `row` begins, as far as
+  /// the file can still be read; of a binary file row and byte. The target has `column` = width().
+  Error error(std::uint32_t row, Index column, std::string message) const;
+  /// One that names the file of features, or of labels, only.
+  Error file_error(std::string message, bool labels = false) const;
 
+  /// Which files the rows came from.
+  const Origin& origin() const;
   /// Rows that could not be read and were left out.
   Index skipped() const;
   /// Of the contents of the files, whatever they were packed in and whether or not they come from the cache.
   std::uint64_t hash() const;
+  /// What the rows take in memory, or in the file that is mapped.
+  std::size_t bytes_held() const;
 
   /// A table of these rows only, in this order, with all columns and levels.
   Table select(std::span<const std::uint32_t> rows) const;
-  /// The block itself.
-  std::string_view bytes() const;
+
+  /// The table as one block (table_form.cpp tells how it is laid out).
+  std::string bytes() const;
   /// A block that came from elsewhere: its layout is checked to the last border, its numbers are not looked at.
   /// Throws Error(Kind::data) with `name`.
   static Table from_bytes(std::string bytes, const std::string& name);
-  /// Maps a file of this form. Throws Error(Kind::data).
-  static Table map(const std::string& path);
+  /// Maps a file of such a block. `folder`: where the files that it was made of are looked for, for messages.
+  /// Throws Error(Kind::data).
+  static Table map(const std::string& path, const std::string& folder = "");
 
  private:
   struct Parts;
+  explicit Table(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
+  static Table of_block(std::string_view block, std::shared_ptr<const void> owner, const std::string& name);
   std::shared_ptr<const Parts> parts_;
+};
+
+/// What a reader gives. Sizes fit each other: the reader has seen to that.
+struct TableContent {
+  Table::Kind kind = Table::Kind::cells;
+  Index rows = 0, width = 0;
+  std::vector<Column> columns;
+  std::optional<Column> target;
+  std::string bytes;  ///< of kind bytes: rows * width of them, from bytes_begin on
+  std::size_t bytes_begin = 0;
+  std::vector<float> values;  ///< cells, or the values of sparse rows
+  std::vector<std::uint64_t> begins;
+  std::vector<std::uint32_t> indices;
+  std::vector<double> targets;
+  std::vector<std::uint32_t> lines;  ///< of each row in its file, from 1; none of binary files
+  Origin origin;
+  Index skipped = 0;
+  std::uint64_t hash = 0;
 };
 
 }  // namespace dtrain::data

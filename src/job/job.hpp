@@ -119,7 +119,9 @@ struct Data {
   Normalize normalize;
   Sharing sharing = Sharing::replicate;
   Partition partition;
-  std::int64_t ahead = 4;  ///< batches that are fetched ahead of need, where rows come from other processes; >= 1
+  /// Batches that are fetched ahead of need, where rows come from other processes; absent: those of an epoch where
+  /// workers trade them (peer), 4 otherwise.
+  std::optional<std::int64_t> ahead;
   bool shuffle = true;
   bool operator==(const Data&) const = default;
 };

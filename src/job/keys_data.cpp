@@ -138,8 +138,9 @@ void add_data_keys(Keys& keys) {
                           "the coordinator serves them; shared_files: each maps the files and reads its "
                           "part; peer: each holds a shard, and pieces are traded; staged: loader processes "
                           "read and transform."));
-  keys.push_back(in_unit(integer_key("data.ahead", JOB_FIELD(data.ahead), between(1, 1e6), "4",
-                                     "Batches that are fetched ahead of need where rows come from other processes."),
+  keys.push_back(in_unit(auto_integer_key("data.ahead", JOB_FIELD(data.ahead), between(1, 1e6),
+                                          "Batches that are fetched ahead of need where rows come from other "
+                                          "processes; auto: an epoch's under peer, 4 otherwise."),
                          "batches"));
   keys.push_back(map_key("data.partition", "How shards are cut."));
   keys.push_back(choice_key<PartitionBy>(

@@ -109,7 +109,7 @@ void multiply_transposed(const Touched& touched, Index first_row, Index rows, Vi
   }
 }
 
-RowRange rows_within(std::span<const std::uint32_t> rows, Index cols, Index begin, Index end) {
+RowsWithin rows_within(std::span<const std::uint32_t> rows, Index cols, Index begin, Index end) {
   if (begin >= end) return {};
   const auto first = std::lower_bound(rows.begin(), rows.end(), begin / cols);
   const auto last = std::lower_bound(first, rows.end(), (end + cols - 1) / cols);

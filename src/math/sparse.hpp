@@ -62,13 +62,13 @@ void multiply_transposed(const Touched& touched, Index first_row, Index rows, Vi
                          View<Real> c);
 
 /// The part of a run of a matrix's elements, as they lie row by row, that some of its rows have.
-struct RowRange {
+struct RowsWithin {
   std::size_t first = 0, count = 0;  ///< of the rows given: those that have a part in it
   Index begin = 0, end = 0;          ///< where it lies if only the rows given are written, one behind the other
   Index floats() const { return end - begin; }
 };
 
 /// Of `rows` (ascending) of a matrix with `cols` columns: what lies in elements [begin, end).
-RowRange rows_within(std::span<const std::uint32_t> rows, Index cols, Index begin, Index end);
+RowsWithin rows_within(std::span<const std::uint32_t> rows, Index cols, Index begin, Index end);
 
 }  // namespace dtrain

@@ -183,6 +183,23 @@ Index Plan::rows_of_steps(Index steps) const {
          std::min(facts.train_rows, steps % steps_per_epoch * job.train.batch);
 }
 
+int Plan::loaders() const {
+  if (workers == 1 && servers == 0) return 0;
+  switch (job.data.sharing) {
+    case job::Sharing::central:
+    case job::Sharing::peer: return 1;
+    case job::Sharing::staged: return static_cast<int>(job.topology.loaders);
+    case job::Sharing::replicate:
+    case job::Sharing::shard:
+    case job::Sharing::shared_files: return 0;
+  }
+  return 0;
+}
+
+Index Plan::ahead() const {
+  return job.data.ahead.value_or(job.data.sharing == job::Sharing::peer ? steps_per_epoch : 4);
+}
+
 bool Plan::undo_possible() const {
   const sync::Traits traits = sync::traits(job.sync);
   const bool takes_back = traits.gated && !traits.decided;

@@ -72,6 +72,12 @@ struct Plan {
   bool peers() const { return servers == 0 && workers > 1; }
   /// Whether they do so in pairs (gossip): nobody owns a part, each has all weights of its own.
   bool pairs() const { return peers() && job.sync.policy == job::PolicyName::gossip; }
+  /// Processes that read rows for workers (data.sharing: central, peer, staged); 0 where each reads for itself.
+  int loaders() const;
+  /// Whether workers serve each other rows of the shards that they hold.
+  bool trades_rows() const { return loaders() > 0 && job.data.sharing == job::Sharing::peer; }
+  /// Batches that a worker asks for ahead of need.
+  Index ahead() const;
   /// Who owns a part of the weights: servers or, without any, all workers.
   int owners() const { return servers > 0 ? servers : workers; }
   /// Bytes of one arena: 4n.

@@ -82,6 +82,14 @@ void add_weights(const Json& summary, std::vector<Row>& rows) {
 }
 
 /// "onebit, 27.1 times less than as floats"
+void add_stages(const Json& summary, std::vector<Row>& rows) {
+  const std::string slowest = text_field(summary, "stages.bottleneck");
+  if (slowest.empty()) return;
+  const auto share = [&](const std::string& stage) { return 100 * metric(summary, "stages." + stage).value_or(0); };
+  rows.push_back({"stages", fmt::format("busy: read {:.0f} %, transform {:.0f} %, train {:.0f} %; the bottleneck: {}",
+                                        share("read"), share("transform"), share("train"), slowest)});
+}
+
 void add_codec(const Json& summary, std::vector<Row>& rows) {
   const std::string name = text_field(summary, "codec.name"), of = text_field(summary, "codec.of");
   if (name.empty()) return;
@@ -134,6 +142,7 @@ std::string results(const Json& summary) {
     rows.push_back({"speed", count_text(*speed) + " samples/s"});
   add_bytes(summary, rows);
   add_codec(summary, rows);
+  add_stages(summary, rows);
   add_staleness(summary, rows);
   add_policy(summary, rows);
   add_weights(summary, rows);

@@ -55,9 +55,9 @@ void AllReduce::train() {
     drain();
     turn_ = rhythm_->turn(clock_, policy_->released(rank_).due);
     const Clock::time_point start = Clock::now();
-    const double idle = wait_seconds_ + communicate_seconds_;
+    const double idle = wait_seconds_ + communicate_seconds_ + fetch_seconds_;
     own_ ? own_step() : gradient_step();
-    compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ - idle);
+    compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ + fetch_seconds_ - idle);
     ++tally_.steps;
     ++clock_;
   }

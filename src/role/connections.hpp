@@ -1,11 +1,11 @@
 #pragma once
-/// The data connections that a role makes to servers: whether they come about, and hold.
+/// The data connections that a role makes to others: whether they come about, and hold.
 ///
 /// What was on its way when a connection broke is gone, even if it is made again: nobody may wait for that for ever,
 /// nor for a connection that is never made. One thread, that of the sockets.
 
-#include <deque>
-#include <optional>
+#include <list>
+#include <string>
 
 #include "base/time.hpp"
 #include "wire/socket.hpp"
@@ -17,8 +17,10 @@ class Connections {
   /// `patience`: how long a connection may take to be made.
   Connections(wire::Context& context, Seconds patience) : context_(context), patience_(patience) {}
 
-  /// Before the socket connects; it must outlive this.
-  void watch(wire::Socket& socket, int server);
+  /// Before the socket connects; it must outlive this. `to`: whom messages name, "server 0".
+  void watch(wire::Socket& socket, const std::string& to);
+  /// Nothing more is expected from there.
+  void forget(const std::string& to);
 
   /// Throws Error(Kind::formation) if one was not made in time, Error(Kind::lost) some seconds after one broke: the
   /// coordinator knows better why (the server died, perhaps), and gets a moment to say so.
@@ -26,18 +28,18 @@ class Connections {
 
  private:
   struct Line {
-    int server;
+    std::string to;
     wire::Monitor monitor;
     Deadline due;
     bool made = false;
-    Line(wire::Context& context, wire::Socket& socket, int to, Seconds patience)
-        : server(to), monitor(context, socket), due(patience) {}
+    Line(wire::Context& context, wire::Socket& socket, const std::string& name, Seconds patience)
+        : to(name), monitor(context, socket), due(patience) {}
   };
   void look(Line& line);
   wire::Context& context_;
   Seconds patience_;
-  std::deque<Line> lines_;
-  std::optional<int> broken_;  ///< the server at the other end of the first that broke
+  std::list<Line> lines_;
+  std::string broken_;  ///< who is at the other end of the first that broke
   Deadline told_why_{Seconds(0)};
 };
 

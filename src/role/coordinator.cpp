@@ -65,7 +65,7 @@ void Coordinator::spawn() {
     launch::Command command;
     command.name = member.name();
     command.arguments = {wire::name(member.role), "--connect", doors_.local_endpoint()};
-    const std::string threads = std::to_string(plan_.threads);
+    const std::string threads = std::to_string(member.role == wire::Role::loader ? 1 : plan_.threads);
     command.environment = {{"OMP_NUM_THREADS", threads},
                            {launch::spin_count.name, launch::spin_count.value},
                            {"OPENBLAS_NUM_THREADS", "1"},
@@ -109,9 +109,9 @@ void Coordinator::form() {
   }
 }
 
-std::string Coordinator::endpoint_for(const Member& server, const Member& reader) const {
-  // A local server listens for local readers on ipc and, where some read from outside, on tcp too.
-  const std::vector<std::string> both = split(server.data_endpoint, ' ');
+std::string Coordinator::endpoint_for(const std::string& endpoints, const Member& reader) {
+  // A local role listens for local readers on ipc and, where some read from outside, on tcp too.
+  const std::vector<std::string> both = split(endpoints, ' ');
   return reader.external ? both.back() : both.front();
 }
 
@@ -131,10 +131,18 @@ void Coordinator::start() {
   send_recording();
   for (Member& reader : roster_.all()) {
     start.endpoints.clear(), start.keys.clear();
+    start.row_endpoints.clear(), start.row_keys.clear();
     for (int m = 0; m < plan_.owners(); ++m) {
-      start.endpoints.push_back(endpoint_for(roster_.owner(m), reader));
+      start.endpoints.push_back(endpoint_for(roster_.owner(m).data_endpoint, reader));
       start.keys.push_back(doors_.secure() ? roster_.owner(m).public_key : "");
     }
+    const auto has_rows = [&](const Member& member, const std::string& endpoints) {
+      start.row_endpoints.push_back(endpoint_for(endpoints, reader));
+      start.row_keys.push_back(doors_.secure() ? member.public_key : "");
+    };
+    for (int k = 0; k < plan_.loaders(); ++k) has_rows(roster_.loader(k), roster_.loader(k).data_endpoint);
+    for (int w = 0; plan_.trades_rows() && w < plan_.workers; ++w)
+      has_rows(roster_.worker(w), roster_.worker(w).row_endpoint);
     doors_.send(reader.address, wire::Type::start, pack(start));
   }
   for (int m = 0; m < plan_.owners(); ++m) load(m);
@@ -162,7 +170,7 @@ void Coordinator::load(int owner) {
   const bool secure = doors_.secure() && endpoint.starts_with("tcp://");
   wire::Socket& socket =
       data_.emplace_back(context_, wire::Socket::Pattern::dealer, "coordinator", secure ? &keys : nullptr);
-  connections_.watch(socket, owner);
+  connections_.watch(socket, member.name());
   if (endpoint.starts_with("ipc://")) socket.share(memory_);
   socket.connect(endpoint);
   for (std::size_t r = 0; r < state_.own.size(); ++r) {
@@ -253,7 +261,10 @@ void Coordinator::hear(Knock& knock) {
   const std::string_view text = knock.message.text();
   switch (type) {
     case wire::Type::ready:
-      if (const auto ready = unpack_ready(text)) member->data_endpoint = join(ready->endpoints, " ");
+      if (const auto ready = unpack_ready(text)) {
+        member->data_endpoint = join(ready->endpoints, " ");
+        member->row_endpoint = join(ready->row_endpoints, " ");
+      }
       member->state = Member::State::ready;
       return;
     case wire::Type::progress: return note_progress(*member, knock.message);
@@ -314,8 +325,11 @@ void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) 
                   plan_.host,
                   plan_.facts,
                   course_.survey().encoding,
-                  binds(member, knock.message),
+                  {},
+                  {},
                   doors_.secure()};
+  if (member.role != wire::Role::worker || plan_.peers()) welcome.bind = binds(member, knock.message, "d");
+  if (member.role == wire::Role::worker && plan_.trades_rows()) welcome.bind_rows = binds(member, knock.message, "r");
   if (const auto lies = memory_.locate(probe_.span()); lies && !member.external) {
     // Given back by whoever reads it.
     lies->readers->fetch_add(1, std::memory_order_relaxed);
@@ -331,14 +345,15 @@ void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) 
   if (member.external) course_.request().log.info("{} joined from {}", member.name(), join.host);
 }
 
-/// Where whoever owns weights is to listen.
-std::vector<std::string> Coordinator::binds(const Member& member, const wire::Message& message) const {
-  if (member.role != wire::Role::server && !plan_.peers()) return {};
+/// Where a member is to listen. `kind`: of socket, in the name that it has on this machine.
+std::vector<std::string> Coordinator::binds(const Member& member, const wire::Message& message,
+                                            const char* kind) const {
   const bool six = message.address.find(':') != std::string::npos;
   if (member.external) return {"tcp://" + (six ? "[" + message.address + "]" : message.address) + ":*"};
-  std::vector<std::string> endpoints{plan_.job.topology.transport == job::Transport::tcp
-                                         ? "tcp://127.0.0.1:*"
-                                         : fmt::format("ipc://{}/d{}", doors_.folder().string(), member.rank)};
+  std::vector<std::string> endpoints{
+      plan_.job.topology.transport == job::Transport::tcp
+          ? "tcp://127.0.0.1:*"
+          : fmt::format("ipc://{}/{}{}{}", doors_.folder().string(), kind, wire::name(member.role)[0], member.rank)};
   const std::string& listen = course_.request().listen;
   const job::Topology& topology = plan_.job.topology;
   if (topology.external + topology.external_servers > 0)

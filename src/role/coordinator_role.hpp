@@ -52,8 +52,8 @@ class Coordinator {
   void hear(Knock& knock);
   void admit(const Knock& knock);
   void welcome(Member& member, const Knock& knock, const Join& join);
-  std::vector<std::string> binds(const Member& member, const wire::Message& message) const;
-  std::string endpoint_for(const Member& server, const Member& reader) const;
+  std::vector<std::string> binds(const Member& member, const wire::Message& message, const char* kind) const;
+  static std::string endpoint_for(const std::string& endpoints, const Member& reader);
   void note_progress(Member& member, const wire::Message& message);
   void note_cut(const Member& member, const Cut& cut);
   void note_change(const Member& member, const Changed& changed);

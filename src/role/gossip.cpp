@@ -37,9 +37,9 @@ void Gossip::train() {
   while (!finished()) {
     drain();
     const Clock::time_point start = Clock::now();
-    const double idle = wait_seconds_ + communicate_seconds_;
+    const double idle = wait_seconds_ + communicate_seconds_ + fetch_seconds_;
     step();
-    compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ - idle);
+    compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ + fetch_seconds_ - idle);
     ++tally_.steps;
     ++clock_;
   }

@@ -56,7 +56,7 @@ bool Inbox::take_in(wire::Message& message, std::size_t piece, Unpacker* unpacke
 /// False if these are not as many numbers as the rows have.
 bool Inbox::take_rows(const wire::Message& message, const plan::Piece& piece, const RowsSent& sent) {
   const wire::Header& header = message.header;
-  const RowRange range = rows_within(sent.rows, sent.cols, piece.offset, piece.offset + piece.count);
+  const RowsWithin range = rows_within(sent.rows, sent.cols, piece.offset, piece.offset + piece.count);
   const auto count = static_cast<std::size_t>(range.floats());
   if (header.codec != plan::rows_codec || message.size() != count * sizeof(float)) return false;
   floats_[header.piece] = static_cast<const float*>(message.data());

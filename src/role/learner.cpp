@@ -2,16 +2,16 @@
 
 namespace dtrain::role {
 
-Learner::Learner(const plan::Plan& plan, const data::Encoding& encoding)
+Learner::Learner(const plan::Plan& plan, std::unique_ptr<Feed> feed)
     : plan_(plan),
-      rows_(data::load(plan.job, encoding, data::Part::train, plan.facts.hash)),
+      feed_(std::move(feed)),
       network_(plan.job.model, plan.width, plan.worker_rows(), plan.threads),
-      features_(rows_->sparse() && plan.sparse != plan::Sparse::none ? 0 : plan.worker_rows() * plan.width),
+      features_(plan.sparse != plan::Sparse::none ? 0 : plan.worker_rows() * plan.width),
       targets_(static_cast<std::size_t>(plan.worker_rows())) {}
 
 void Learner::gather(std::span<const std::uint32_t> rows, Gathered& to) {
   to.targets.resize(rows.size());
-  rows_->gather_sparse(rows, to.batch, to.targets);
+  feed_->gather_sparse(rows, to.batch, to.targets);
   to.touched.find(to.batch);
   to.first_weights.clear();
   to.first_gradient.resize(static_cast<std::size_t>(to.touched.count() * plan_.layout.tensors.front().cols));
@@ -26,7 +26,7 @@ model::Network<float>::Result Learner::train(std::span<const std::uint32_t> rows
   }
   const Matrix features(features_.data(), static_cast<Index>(rows.size()), plan_.width);
   const std::span<float> targets(targets_.data(), rows.size());
-  rows_->gather(rows, features, targets);
+  feed_->gather(rows, features, targets);
   return train({features, targets, rows}, epoch, weights, gradient, events);
 }
 

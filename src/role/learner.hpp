@@ -7,18 +7,21 @@
 #include <span>
 #include <vector>
 
-#include "data/data.hpp"
-#include "data/division.hpp"
 #include "model/network.hpp"
 #include "plan/plan.hpp"
+#include "role/feed.hpp"
 #include "role/gathered.hpp"
 
 namespace dtrain::role {
 
 class Learner {
  public:
-  /// Reads the training rows. `plan` must outlive this. Throws Error(Kind::data).
-  Learner(const plan::Plan& plan, const data::Encoding& encoding);
+  /// `plan` must outlive this.
+  Learner(const plan::Plan& plan, std::unique_ptr<Feed> feed);
+
+  /// Where the rows come from; before train() it must have them.
+  Feed& feed() { return *feed_; }
+  const Feed& feed() const { return *feed_; }
 
   /// Forward and backward of step `step` on these rows: their mean gradient, and the sum of their losses.
   model::Network<float>::Result train(std::span<const std::uint32_t> rows, std::uint32_t epoch,
@@ -39,7 +42,7 @@ class Learner {
                                       model::LayerEvents& events);
 
   const plan::Plan& plan_;
-  std::unique_ptr<data::Rows> rows_;
+  std::unique_ptr<Feed> feed_;
   model::Network<float> network_;
   Arena features_;
   std::vector<float> targets_;

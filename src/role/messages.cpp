@@ -46,6 +46,8 @@ const char* name(Phase phase) {
     case Phase::waiting: return "waiting for weights";
     case Phase::computing: return "computing";
     case Phase::folding: return "waiting for pushes";
+    case Phase::fetching: return "waiting for rows";
+    case Phase::serving: return "serving rows";
     case Phase::leaving: return "leaving";
   }
   return "in an unknown phase";
@@ -86,8 +88,10 @@ std::string pack(const Join& join) {
 std::optional<Join> unpack_join(std::string_view payload) {
   return attempt(payload, [](const Json& json) {
     Join join;
-    join.role =
-        json.at("role").get<int>() == static_cast<int>(wire::Role::server) ? wire::Role::server : wire::Role::worker;
+    const int role = json.at("role");
+    join.role = role == static_cast<int>(wire::Role::server) || role == static_cast<int>(wire::Role::loader)
+                    ? static_cast<wire::Role>(role)
+                    : wire::Role::worker;
     join.host = json.at("host");
     join.cores = json.at("cores");
     join.pid = json.at("pid");
@@ -111,6 +115,7 @@ std::string pack(const Welcome& welcome) {
                 {"nonzeros", welcome.facts.nonzeros}}},
               {"encoding", welcome.encoding.to_json()},
               {"bind", welcome.bind},
+              {"bind_rows", welcome.bind_rows},
               {"secure", welcome.secure},
               {"probe_block", welcome.probe_block},
               {"probe_place", welcome.probe_place}}
@@ -131,6 +136,7 @@ Welcome unpack_welcome(std::string_view payload) {
                            welcome.facts = {facts.at("train_rows"), facts.at("test_rows"), facts.at("hash"), facts.at("nonzeros")};
                            welcome.encoding = data::Encoding::from_json(json.at("encoding"));
                            welcome.bind = json.at("bind").get<std::vector<std::string>>();
+                           welcome.bind_rows = json.at("bind_rows").get<std::vector<std::string>>();
                            welcome.secure = json.at("secure");
                            welcome.probe_block = json.at("probe_block");
                            welcome.probe_place = json.at("probe_place");
@@ -139,17 +145,30 @@ Welcome unpack_welcome(std::string_view payload) {
                  "welcome");
 }
 
-std::string pack(const Ready& ready) { return Json{{"endpoints", ready.endpoints}}.dump(); }
+std::string pack(const Ready& ready) {
+  return Json{{"endpoints", ready.endpoints}, {"row_endpoints", ready.row_endpoints}}.dump();
+}
 
 std::optional<Ready> unpack_ready(std::string_view payload) {
-  return attempt(payload, [](const Json& json) { return Ready{json.at("endpoints").get<std::vector<std::string>>()}; });
+  return attempt(payload, [](const Json& json) {
+    return Ready{json.at("endpoints").get<std::vector<std::string>>(),
+                 json.at("row_endpoints").get<std::vector<std::string>>()};
+  });
 }
 
 std::string pack(const Start& start) {
-  return Json{{"endpoints", start.endpoints}, {"keys", start.keys},         {"allowed", start.allowed},
-              {"clocks", start.clocks},       {"updates", start.updates},   {"applied_rows", start.applied_rows},
-              {"memory", start.memory},       {"worklist", start.worklist}, {"own_updates", start.own_updates},
-              {"own_since", start.own_since}}
+  return Json{{"endpoints", start.endpoints},
+              {"keys", start.keys},
+              {"allowed", start.allowed},
+              {"clocks", start.clocks},
+              {"updates", start.updates},
+              {"applied_rows", start.applied_rows},
+              {"memory", start.memory},
+              {"worklist", start.worklist},
+              {"own_updates", start.own_updates},
+              {"own_since", start.own_since},
+              {"row_endpoints", start.row_endpoints},
+              {"row_keys", start.row_keys}}
       .dump();
 }
 
@@ -159,6 +178,8 @@ Start unpack_start(std::string_view payload) {
                            Start start;
                            start.endpoints = json.at("endpoints").get<std::vector<std::string>>();
                            start.keys = json.at("keys").get<std::vector<std::string>>();
+                           start.row_endpoints = json.at("row_endpoints").get<std::vector<std::string>>();
+                           start.row_keys = json.at("row_keys").get<std::vector<std::string>>();
                            start.allowed = json.at("allowed").get<std::vector<std::string>>();
                            start.clocks = json.at("clocks").get<std::vector<std::uint64_t>>();
                            start.updates = json.at("updates");
@@ -277,6 +298,10 @@ Json to_json(const Tally& tally) {
   return Json{{"compute_seconds", tally.compute_seconds},
               {"wait_seconds", tally.wait_seconds},
               {"communicate_seconds", tally.communicate_seconds},
+              {"fetch_seconds", tally.fetch_seconds},
+              {"read_seconds", tally.read_seconds},
+              {"transform_seconds", tally.transform_seconds},
+              {"seconds", tally.seconds},
               {"bytes_sent", tally.payload_sent},
               {"bytes_received", tally.payload_received},
               {"wire_sent", tally.wire_sent},
@@ -301,6 +326,10 @@ std::optional<Tally> unpack_tally(std::string_view payload) {
     tally.compute_seconds = json.at("compute_seconds");
     tally.wait_seconds = json.at("wait_seconds");
     tally.communicate_seconds = json.at("communicate_seconds");
+    tally.fetch_seconds = json.at("fetch_seconds");
+    tally.read_seconds = json.at("read_seconds");
+    tally.transform_seconds = json.at("transform_seconds");
+    tally.seconds = json.at("seconds");
     tally.payload_sent = json.at("bytes_sent");
     tally.payload_received = json.at("bytes_received");
     tally.wire_sent = json.at("wire_sent");

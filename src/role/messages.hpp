@@ -22,7 +22,7 @@
 namespace dtrain::role {
 
 /// What a role was doing when last heard of.
-enum class Phase : std::uint32_t { joining, loading, waiting, computing, folding, leaving };
+enum class Phase : std::uint32_t { joining, loading, waiting, computing, folding, fetching, serving, leaving };
 const char* name(Phase phase);
 
 /// Loss of one step on one rank.
@@ -63,9 +63,10 @@ struct Welcome {
   plan::Host host;
   data::Facts facts;
   data::Encoding encoding;
-  std::vector<std::string> bind;  ///< server: where its data sockets listen
-  bool secure = false;            ///< tcp data sockets speak CURVE
-  std::uint64_t probe_block = 0;  ///< shared memory of the coordinator's, for roles of its machine to try; 0: none
+  std::vector<std::string> bind;       ///< server, loader: where its data sockets listen
+  std::vector<std::string> bind_rows;  ///< worker that holds a shard for others: where it listens for them
+  bool secure = false;                 ///< tcp data sockets speak CURVE
+  std::uint64_t probe_block = 0;       ///< shared memory of the coordinator's, for roles of its machine to try; 0: none
   std::uint64_t probe_place = 0;
 };
 std::string pack(const Welcome& welcome);
@@ -73,18 +74,21 @@ Welcome unpack_welcome(std::string_view payload);
 
 /// Payload of `ready`.
 struct Ready {
-  std::vector<std::string> endpoints;  ///< server: what its data socket listens on, one for each of `Welcome::bind`
+  std::vector<std::string> endpoints;      ///< server: what its data socket listens on, one for each of `Welcome::bind`
+  std::vector<std::string> row_endpoints;  ///< the same for `Welcome::bind_rows`
 };
 std::string pack(const Ready& ready);
 std::optional<Ready> unpack_ready(std::string_view payload);
 
 /// Payload of `start`.
 struct Start {
-  std::vector<std::string> endpoints;  ///< data, one per server, as the receiver should connect
-  std::vector<std::string> keys;       ///< CURVE public keys of the servers, for tcp endpoints; "" without CURVE
-  std::vector<std::string> allowed;    ///< public keys of everybody, for servers to admit
-  std::vector<std::uint64_t> clocks;   ///< per worker: its first step
-  std::uint64_t updates = 0;           ///< of the state that servers are loaded with
+  std::vector<std::string> endpoints;      ///< data, one per server, as the receiver should connect
+  std::vector<std::string> keys;           ///< CURVE public keys of the servers, for tcp endpoints; "" without CURVE
+  std::vector<std::string> row_endpoints;  ///< where rows are to be had: loaders, then workers that hold shards
+  std::vector<std::string> row_keys;       ///< as `keys`
+  std::vector<std::string> allowed;        ///< public keys of everybody, for servers to admit
+  std::vector<std::uint64_t> clocks;       ///< per worker: its first step
+  std::uint64_t updates = 0;               ///< of the state that servers are loaded with
   Index applied_rows = 0;
   std::vector<double> memory;                  ///< sync::Policy::memory()
   std::vector<std::int64_t> worklist;          ///< data::Worklist::state(); empty: from the beginning
@@ -155,6 +159,9 @@ std::optional<Failure> unpack_failure(std::string_view payload);
 /// Payload of `left`: where a role's time and bytes went.
 struct Tally {
   double compute_seconds = 0, wait_seconds = 0, communicate_seconds = 0;
+  double fetch_seconds = 0;                        ///< worker: waiting for rows that others hold
+  double read_seconds = 0, transform_seconds = 0;  ///< loader: busy with that
+  double seconds = 0;                              ///< worker, loader: from start to good-bye
   std::uint64_t payload_sent = 0, payload_received = 0, wire_sent = 0, wire_received = 0;
   std::uint64_t steps = 0, rows = 0;
   std::vector<std::uint64_t> staleness;  ///< histogram, servers of an asynchronous run

@@ -21,7 +21,7 @@ Peer::Peer(Link& link, const Welcome& welcome, plan::Plan plan)
       plan_(std::move(plan)),
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
-      learner_(plan_, welcome.encoding),
+      learner_(plan_, make_feed(link, plan_, welcome)),
       division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
       gradient_(link.memory().arena(plan_.layout.total)),
       doors_(link, plan_, welcome),
@@ -34,6 +34,7 @@ Peer::Peer(Link& link, const Welcome& welcome, plan::Plan plan)
 }
 
 void Peer::connect(const Start& start, const std::function<bool(int)>& needed) {
+  connected_ = Clock::now();
   doors_.allow(start.allowed);
   clock_ = start.clocks.at(static_cast<std::size_t>(rank_));
   if (own_ && !start.own_updates.empty())
@@ -41,8 +42,10 @@ void Peer::connect(const Start& start, const std::function<bool(int)>& needed) {
   const std::string identity = "peer-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int to = 0; to < plan_.workers; ++to)
     if (to != rank_ && needed(to))
-      others_[static_cast<std::size_t>(to)] =
-          std::make_unique<wire::Socket>(connect_data(link_, plan_, start, to, identity, connections_));
+      others_[static_cast<std::size_t>(to)] = std::make_unique<wire::Socket>(
+          connect_data(link_, plan_, owner_address(plan_, start, to), identity, connections_));
+  learner_.feed().start(start, connections_);
+  await([this] { return learner_.feed().settled(); }, Phase::fetching);
 }
 
 void Peer::await_load(std::uint64_t floats) {
@@ -72,8 +75,18 @@ void Peer::train_on_rows(std::span<const float> weights) {
   wait_until_sent(sending_);
   const std::span<const std::uint32_t> rows = division_.rows(static_cast<Index>(clock_), rank_);
   const std::uint32_t epoch = division_.epoch_of(static_cast<Index>(clock_));
+  await_rows(rows);
   const auto result = learner_.train(rows, epoch, weights, gradient_.span(), *this);
   note_loss(result.loss_sum, rows.size());
+}
+
+void Peer::await_rows(std::span<const std::uint32_t> rows) {
+  const Lap lap(fetch_seconds_);
+  learner_.feed().expect(static_cast<Index>(clock_));
+  while (!learner_.feed().has(rows)) {
+    poll(100, Phase::fetching);
+    drain();
+  }
 }
 
 void Peer::note_loss(double loss_sum, std::uint64_t rows) {
@@ -141,12 +154,14 @@ void Peer::poll(int timeout_ms, Phase phase) {
   if (plan_.job.faults.inject.slows_links())
     for (const auto& other : others_)
       if (other) poller.add(*other);
+  learner_.feed().watch(poller);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
 }
 
 void Peer::drain() {
   doors_.serve();
+  learner_.feed().receive();
   connections_.check();
   while (const auto message = link_.receive()) obey(*message);
   const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };
@@ -234,6 +249,8 @@ void Peer::send_tally() {
     if (other) add(*other);
   tally_.payload_sent -= aside_sent_;
   tally_.payload_received -= aside_received_;
+  tally_.fetch_seconds = fetch_seconds_;
+  tally_.seconds = seconds_since(connected_);
   tally_.wait_seconds = wait_seconds_;
   tally_.communicate_seconds = communicate_seconds_;
   tally_.compute_seconds = compute_seconds_;
@@ -247,7 +264,7 @@ void be_peer(Link& link, const Welcome& welcome, plan::Plan plan) {
     peer = std::make_unique<Gossip>(link, welcome, std::move(plan));
   else
     peer = std::make_unique<AllReduce>(link, welcome, std::move(plan));
-  link.send(wire::Type::ready, pack(Ready{peer->endpoints()}));
+  link.send(wire::Type::ready, pack(Ready{peer->endpoints(), peer->row_endpoints()}));
   peer->start(await_start(link));
   peer->train();
   peer->leave();

@@ -29,6 +29,7 @@ class Peer : public model::LayerEvents {
   Peer(Link& link, const Welcome& welcome, plan::Plan plan);
 
   const std::vector<std::string>& endpoints() const { return doors_.endpoints(); }
+  std::vector<std::string> row_endpoints() const { return learner_.feed().endpoints(); }
   virtual void start(const Start& start) = 0;
   virtual void train() = 0;
   virtual void leave() = 0;
@@ -59,6 +60,7 @@ class Peer : public model::LayerEvents {
   void drain();
   void wait_until_sent(wire::InFlight& sending);
   void await(const std::function<bool()>& done, Phase phase);
+  void await_rows(std::span<const std::uint32_t> rows);
 
   static std::span<float> part_of(Arena& arena, const wire::Header& header);
   void send_own(std::uint64_t ordinal, bool last, sync::Clock clock);
@@ -85,7 +87,8 @@ class Peer : public model::LayerEvents {
   Clock::time_point began_;  ///< computing the step
   sync::Clock clock_ = 0;
   bool stop_wanted_ = false, save_wanted_ = false, dismissed_ = false;
-  double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0;
+  Clock::time_point connected_;
+  double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0, fetch_seconds_ = 0;
   std::uint64_t aside_sent_ = 0, aside_received_ = 0;  ///< payload of what no exchange is made of: state, squares
   Tally tally_;
 

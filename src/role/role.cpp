@@ -65,15 +65,27 @@ Start await_start(Link& link, std::vector<sync::Event>* recording) {
   }
 }
 
-wire::Socket connect_data(Link& link, const plan::Plan& plan, const Start& start, int server,
-                          const std::string& identity, Connections& connections) {
-  const std::string endpoint = reachable(start.endpoints.at(static_cast<std::size_t>(server)), link.request().endpoint);
-  const std::string& key = start.keys.at(static_cast<std::size_t>(server));
-  const wire::Keys keys = wire::connecting_keys(link.keys(), key);
-  const bool secure = !key.empty() && endpoint.starts_with("tcp://");
+DataAddress owner_address(const plan::Plan& plan, const Start& start, int owner) {
+  const auto at = static_cast<std::size_t>(owner);
+  return {fmt::format("{} {}", plan.servers > 0 ? "server" : "worker", owner), start.endpoints.at(at),
+          start.keys.at(at)};
+}
+
+DataAddress row_address(const plan::Plan& plan, const Start& start, int source) {
+  const auto at = static_cast<std::size_t>(source);
+  const int loaders = plan.loaders();
+  return {source < loaders ? fmt::format("loader {}", source) : fmt::format("worker {}", source - loaders),
+          start.row_endpoints.at(at), start.row_keys.at(at)};
+}
+
+wire::Socket connect_data(Link& link, const plan::Plan& plan, const DataAddress& to, const std::string& identity,
+                          Connections& connections) {
+  const std::string endpoint = reachable(to.endpoint, link.request().endpoint);
+  const wire::Keys keys = wire::connecting_keys(link.keys(), to.key);
+  const bool secure = !to.key.empty() && endpoint.starts_with("tcp://");
   wire::Socket socket(link.context(), wire::Socket::Pattern::dealer, identity, secure ? &keys : nullptr);
   link.suit_data(socket);
-  connections.watch(socket, server);
+  connections.watch(socket, to.name);
   share_locally(link, plan, endpoint, socket);
   socket.connect(endpoint);
   return socket;

@@ -24,9 +24,17 @@ Start await_start(Link& link, std::vector<sync::Event>* recording = nullptr);
 /// What the halves of the policy start from.
 sync::Setup setup_of(const plan::Plan& plan, const Start& start);
 
-/// A socket to a server's data endpoint, watched; with CURVE if the start message names a key for it.
-wire::Socket connect_data(Link& link, const plan::Plan& plan, const Start& start, int server,
-                          const std::string& identity, Connections& connections);
+/// Where another role is to be reached: an owner of weights, or somebody who has rows (`Start::row_endpoints`).
+struct DataAddress {
+  std::string name, endpoint;
+  std::string key;  ///< CURVE; "" without
+};
+DataAddress owner_address(const plan::Plan& plan, const Start& start, int owner);
+DataAddress row_address(const plan::Plan& plan, const Start& start, int source);
+
+/// A socket to it, with CURVE if there is a key and it is tcp, that `connections` watches.
+wire::Socket connect_data(Link& link, const plan::Plan& plan, const DataAddress& to, const std::string& identity,
+                          Connections& connections);
 
 /// Lets a data socket hand over floats in shared memory, if its endpoint is of this machine and the job wants that:
 /// shared memory, and no link that is slow on purpose.

@@ -22,7 +22,8 @@ struct Member {
   int descriptor = -1;  ///< of its control connection
   std::uint64_t incarnation = 0;
   std::string public_key;
-  std::string data_endpoint;  ///< server
+  std::string data_endpoint;  ///< server, loader
+  std::string row_endpoint;   ///< worker that holds a shard
   std::string host;
   std::int64_t pid = 0;
   Clock::time_point last_beat;
@@ -42,10 +43,12 @@ class Roster {
     for (int m = 0; m < plan.servers; ++m)
       add(wire::Role::server, m, m >= plan.servers - plan.job.topology.external_servers);
     for (int w = 0; w < plan.workers; ++w) add(wire::Role::worker, w, w >= plan.workers - plan.job.topology.external);
+    for (int k = 0; k < plan.loaders(); ++k) add(wire::Role::loader, k, false);
   }
 
   std::deque<Member>& all() { return members_; }
   Member& server(int rank) { return members_.at(static_cast<std::size_t>(rank)); }
+  Member& loader(int rank) { return members_.at(members_.size() - static_cast<std::size_t>(loaders_ - rank)); }
   Member& worker(int rank) { return members_.at(static_cast<std::size_t>(servers_ + rank)); }
 
   /// Of weights: a server or, where there is none, a worker.
@@ -95,9 +98,10 @@ class Roster {
     member.external = external;
     member.last_beat = Clock::now();
     if (role == wire::Role::server) ++servers_;
+    if (role == wire::Role::loader) ++loaders_;
   }
   std::deque<Member> members_;
-  int servers_ = 0;
+  int servers_ = 0, loaders_ = 0;
 };
 
 }  // namespace dtrain::role

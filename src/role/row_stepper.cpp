@@ -68,7 +68,7 @@ void RowStepper::catch_up_run(Version& version, const Run& run) {
 
 void RowStepper::catch_up(Version& version, std::span<const std::uint32_t> rows) {
   if (!catches_up_ || catch_up_.steps() == 0) return;
-  const RowRange range = rows_within(rows, cols_, matrix_.offset, matrix_.offset + matrix_.count);
+  const RowsWithin range = rows_within(rows, cols_, matrix_.offset, matrix_.offset + matrix_.count);
   for_each(range.count, cols_, threads_,
            [&](std::size_t k, std::size_t) { catch_up_run(version, run_of(rows[range.first + k])); });
 }
@@ -87,7 +87,7 @@ void RowStepper::gather_runs(std::span<const Contribution> contributions, std::s
   const plan::Piece& at = slice_.pieces[piece];
   rows_.clear();
   for (const Contribution& contribution : contributions) {
-    const RowRange range = rows_within(contribution.rows, cols_, at.offset, at.offset + at.count);
+    const RowsWithin range = rows_within(contribution.rows, cols_, at.offset, at.offset + at.count);
     const auto own = contribution.rows.subspan(range.first, range.count);
     merged_.clear();
     std::set_union(rows_.begin(), rows_.end(), own.begin(), own.end(), std::back_inserter(merged_));
@@ -104,7 +104,7 @@ void RowStepper::gather_runs(std::span<const Contribution> contributions, std::s
 /// A contribution has its rows one behind the other.
 void RowStepper::add_rows(const Contribution& contribution, std::size_t which, std::size_t many, std::size_t piece) {
   const plan::Piece& at = slice_.pieces[piece];
-  const RowRange range = rows_within(contribution.rows, cols_, at.offset, at.offset + at.count);
+  const RowsWithin range = rows_within(contribution.rows, cols_, at.offset, at.offset + at.count);
   const float* next = contribution.pieces[piece];
   std::size_t run = 0;
   for (std::size_t k = 0; k < range.count; ++k) {

@@ -57,7 +57,8 @@ void Server::start(const Start& start, const std::vector<sync::Event>& recording
 void Server::meet_others(const Start& start) {
   const std::string identity = "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int m = 0; m < plan_.servers; ++m)
-    if (m != rank_) others_.push_back(connect_data(link_, plan_, start, m, identity, connections_));
+    if (m != rank_)
+      others_.push_back(connect_data(link_, plan_, owner_address(plan_, start, m), identity, connections_));
 }
 
 void Server::serve() {
@@ -126,7 +127,7 @@ void Server::take(wire::Message message, std::size_t door) {
     case wire::Type::load: return take_load(std::move(message), door);
     case wire::Type::snapshot: return take_snapshot(std::move(message));
     case wire::Type::pull: return take_pull(message, door);
-    case wire::Type::want: return take_want(message);
+    case wire::Type::touch: return take_touched(message);
     case wire::Type::push: return take_push(std::move(message));
     case wire::Type::leave: return take_leave(message);
     case wire::Type::mark: return take_mark(message);
@@ -209,7 +210,7 @@ void Server::say_goodbye() {
 void run_server(const JoinRequest& request) {
   run_role(request, [](Link& link, const Welcome& welcome) {
     Server server(link, welcome);
-    link.send(wire::Type::ready, pack(Ready{server.endpoints()}));
+    link.send(wire::Type::ready, pack(Ready{server.endpoints(), {}}));
     std::vector<sync::Event> recording;
     const Start start = await_start(link, &recording);
     server.start(start, recording);

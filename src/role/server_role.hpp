@@ -136,7 +136,7 @@ class Server {
   // server_rows.cpp
   bool by_rows() const { return plan_.sparse == plan::Sparse::rows; }
   Index row_cols() const { return plan_.layout.tensors.front().cols; }
-  void take_want(const wire::Message& message);
+  void take_touched(const wire::Message& message);
   std::span<const std::uint32_t> wanted_rows(int rank, sync::Clock clock) const;
   void send_copy(int rank, wire::Header header, const plan::Piece& piece, const Version& version);
   void gather_rows(std::span<const std::uint32_t> rows, const plan::Piece& piece, const Version& version);

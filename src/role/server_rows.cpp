@@ -21,7 +21,7 @@ std::vector<std::uint32_t> numbers_of(const wire::Message& message) {
 }  // namespace
 
 /// It comes before the push of the step before, so that the answer to that knows what to send.
-void Server::take_want(const wire::Message& message) {
+void Server::take_touched(const wire::Message& message) {
   const wire::Header& header = message.header;
   const std::size_t rank = header.sender_rank;
   if (rank >= members_.size() || members_[rank].lost || !by_rows()) return refuse(header);
@@ -63,7 +63,7 @@ void Server::send_copy(int rank, wire::Header header, const plan::Piece& piece, 
 /// A piece's part of these rows, one behind the other.
 void Server::gather_rows(std::span<const std::uint32_t> rows, const plan::Piece& piece, const Version& version) {
   const Index cols = row_cols(), end = piece.offset + piece.count;
-  const RowRange range = rows_within(rows, cols, piece.offset, end);
+  const RowsWithin range = rows_within(rows, cols, piece.offset, end);
   row_values_.resize(static_cast<std::size_t>(range.floats()));
   float* to = row_values_.data();
   for (const std::uint32_t row : rows.subspan(range.first, range.count)) {

@@ -16,7 +16,7 @@ class Solo final : public model::LayerEvents {
   explicit Solo(Course& course)
       : course_(course),
         plan_(course.plan()),
-        learner_(plan_, course.survey().encoding),
+        learner_(plan_, make_feed(plan_, course.survey().encoding)),
         division_(plan_.job, plan_.facts.train_rows, {0}),
         owner_(plan_, 0, plan_.threads),
         gradient_(plan_.layout.total) {
@@ -135,7 +135,7 @@ void Solo::point_at_rows() {
   for (std::size_t p = 0; p < own.pieces.size(); ++p) {
     const plan::Piece& piece = owner_.slice().pieces[p];
     if (!piece.by_rows) continue;
-    const RowRange range =
+    const RowsWithin range =
         rows_within(own.rows, plan_.layout.tensors.front().cols, piece.offset, piece.offset + piece.count);
     own.pieces[p] = gathered_.first_gradient.data() + range.begin;
   }

@@ -15,7 +15,7 @@ Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
       plan_(std::move(plan)),
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
-      learner_(plan_, welcome.encoding),
+      learner_(plan_, make_feed(link, plan_, welcome)),
       division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
       ahead_(division_),
       weights_(traits_.weights ? 0 : plan_.layout.total),
@@ -31,6 +31,7 @@ Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
 }
 
 void Worker::connect(const Start& start) {
+  connected_ = Clock::now();
   clock_ = first_clock_ = since_ = start.clocks.at(static_cast<std::size_t>(rank_));
   rhythm_ = sync::make_rhythm(plan_.job.sync, setup_of(plan_, start), rank_);
   active_ = everyone(plan_.workers);
@@ -48,9 +49,20 @@ void Worker::connect(const Start& start) {
   const auto arenas = static_cast<std::size_t>(plan_.exchanged_arenas());
   for (std::size_t m = 0; m < start.endpoints.size(); ++m) {
     servers_.push_back(
-        {connect_data(link_, plan_, start, static_cast<int>(m), identity, connections_), {}, {}, 0, 0, 0, false});
+        {connect_data(link_, plan_, owner_address(plan_, start, static_cast<int>(m)), identity, connections_),
+         {},
+         {},
+         0,
+         0,
+         0,
+         false});
     servers_.back().arrived.assign(arenas * plan_.slices[m].pieces.size(), 0);
     servers_.back().epochs.assign(servers_.back().arrived.size(), 0);
+  }
+  learner_.feed().start(start, connections_);
+  while (!learner_.feed().settled()) {
+    poll(100, Phase::fetching);
+    drain();
   }
   asked_ = clock_;
   ask_ahead(clock_);
@@ -81,10 +93,10 @@ void Worker::train() {
     if (mark_wanted_ && turn_.exchange != sync::Turn::Exchange::none)
       tell_servers(wire::Type::mark), mark_wanted_ = false;
     const Clock::time_point start = Clock::now();
-    const double idle = wait_seconds_ + communicate_seconds_;
+    const double idle = wait_seconds_ + communicate_seconds_ + fetch_seconds_;
     ask_ahead(clock_ + 1);
     const Outcome outcome = one_step();
-    compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ - idle);
+    compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ + fetch_seconds_ - idle);
     if (outcome == Outcome::done) close_step();
     if (outcome == Outcome::overtaken) ++tally_.abandoned;
     if (worklist_ && outcome != Outcome::again) await_round();
@@ -154,6 +166,7 @@ void Worker::obey(const wire::Message& message) {
 
 void Worker::take_membership(const Membership& told) {
   memberships_.push_back(told);
+  learner_.feed().lose(told.lost);
   link_.set_epoch(told.epoch);
   for (const int m : told.undone) {
     Inflow& inflow = servers_.at(static_cast<std::size_t>(m));
@@ -177,6 +190,7 @@ void Worker::adopt_memberships() {
 void Worker::adopt(const Membership& told) {
   if (worklist_) return worklist_->lose(told.lost);
   division_.set_active(told.active);
+  learner_.feed().set_active(told.active);
   rhythm_->set_active(told.active);
   active_ = told.active;
 }
@@ -200,6 +214,8 @@ void Worker::leave() {
 }
 
 void Worker::send_tally() {
+  tally_.fetch_seconds = fetch_seconds_;
+  tally_.seconds = seconds_since(connected_);
   tally_.wait_seconds = wait_seconds_;
   tally_.communicate_seconds = communicate_seconds_;
   tally_.compute_seconds = compute_seconds_;
@@ -218,7 +234,7 @@ void run_worker(const JoinRequest& request) {
     plan::Plan plan = plan_of(welcome, link.request().data_dir);
     if (plan.peers()) return be_peer(link, welcome, std::move(plan));
     Worker worker(link, welcome, std::move(plan));
-    link.send(wire::Type::ready, pack(Ready{}));
+    link.send(wire::Type::ready, pack(Ready{{}, worker.row_endpoints()}));
     worker.connect(await_start(link));
     worker.train();
     worker.leave();

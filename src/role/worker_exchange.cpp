@@ -73,12 +73,14 @@ void Worker::poll(int timeout_ms, Phase phase) {
   wire::Poller poller;
   link_.watch(poller);
   for (Inflow& inflow : servers_) poller.add(inflow.socket);
+  learner_.feed().watch(poller);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
 }
 
 void Worker::drain() {
   connections_.check();
+  learner_.feed().receive();
   while (const auto message = link_.receive()) obey(*message);
   for (std::size_t m = 0; m < servers_.size(); ++m)
     while (const auto message = servers_[m].socket.receive(link_.self().nonce)) take(m, *message);

@@ -28,6 +28,7 @@ class Worker final : public model::LayerEvents {
  public:
   Worker(Link& link, const Welcome& welcome, plan::Plan plan);
 
+  std::vector<std::string> row_endpoints() const { return learner_.feed().endpoints(); }
   void connect(const Start& start);
   void train();
   void leave();
@@ -73,6 +74,7 @@ class Worker final : public model::LayerEvents {
   Outcome idle_step();
   Outcome sit_out();
   bool train_on_rows();
+  bool await_rows(Index step);
   std::span<const std::uint32_t> rows_of_step();
   bool has_rows_now();
   void note_loss(double loss_sum);
@@ -112,7 +114,7 @@ class Worker final : public model::LayerEvents {
   bool by_rows() const { return plan_.sparse == plan::Sparse::rows; }
   Index row_cols() const { return plan_.layout.tensors.front().cols; }
   void ask_ahead(sync::Clock clock);
-  void send_wants(sync::Clock clock, std::span<const std::uint32_t> rows);
+  void send_touched(sync::Clock clock, std::span<const std::uint32_t> rows);
   bool take_rows(const wire::Message& message, const plan::Piece& piece);
   void send_rows(std::size_t server, wire::Header header, const plan::Piece& piece);
 
@@ -175,7 +177,8 @@ class Worker final : public model::LayerEvents {
   std::optional<StepRecord> tried_;  ///< what this round's push was, until it is known whether it counts
   std::uint32_t newest_epoch_ = 0;   ///< seen on weights
   bool stopping_ = false, restart_ = false, mark_wanted_ = false, dismissed_ = false;
-  double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0;
+  Clock::time_point connected_;
+  double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0, fetch_seconds_ = 0;
   std::uint64_t state_sent_ = 0, state_received_ = 0;  ///< bytes of its own state, which no exchange is made of
   Tally tally_;
 };

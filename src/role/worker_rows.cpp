@@ -15,17 +15,17 @@ void Worker::ask_ahead(sync::Clock clock) {
     Gathered& gathered = gathered_[asked_ % gathered_.size()];
     learner_.gather(any ? ahead_.rows(static_cast<Index>(asked_), rank_) : std::span<const std::uint32_t>(), gathered);
     gathered.first_weights.resize(gathered.first_gradient.size());
-    send_wants(asked_, gathered.touched.features());
+    send_touched(asked_, gathered.touched.features());
   }
 }
 
-void Worker::send_wants(sync::Clock clock, std::span<const std::uint32_t> rows) {
+void Worker::send_touched(sync::Clock clock, std::span<const std::uint32_t> rows) {
   const Index matrix_end = plan_.layout.tensors.front().count();
   for (std::size_t m = 0; m < servers_.size(); ++m) {
     const plan::Slice& slice = plan_.slices[m];
-    const RowRange range = rows_within(rows, row_cols(), slice.begin, std::min(slice.end, matrix_end));
+    const RowsWithin range = rows_within(rows, row_cols(), slice.begin, std::min(slice.end, matrix_end));
     wire::Header header;
-    header.type = wire::Type::want;
+    header.type = wire::Type::touch;
     header.slice = static_cast<std::uint32_t>(m);
     header.clock = clock;
     servers_[m].socket.send(link_.self(), header, std::as_bytes(rows.subspan(range.first, range.count)));
@@ -37,7 +37,8 @@ bool Worker::take_rows(const wire::Message& message, const plan::Piece& piece) {
   const sync::Clock label = message.header.clock;
   if (label >= asked_ || label + gathered_.size() < asked_) return false;
   Gathered& gathered = gathered_[label % gathered_.size()];
-  const RowRange range = rows_within(gathered.touched.features(), row_cols(), piece.offset, piece.offset + piece.count);
+  const RowsWithin range =
+      rows_within(gathered.touched.features(), row_cols(), piece.offset, piece.offset + piece.count);
   if (message.size() != static_cast<std::size_t>(range.floats()) * sizeof(float)) return false;
   if (message.size() > 0) std::memcpy(gathered.first_weights.data() + range.begin, message.data(), message.size());
   return true;
@@ -45,7 +46,8 @@ bool Worker::take_rows(const wire::Message& message, const plan::Piece& piece) {
 
 void Worker::send_rows(std::size_t server, wire::Header header, const plan::Piece& piece) {
   const Gathered& gathered = gathered_[clock_ % gathered_.size()];
-  const RowRange range = rows_within(gathered.touched.features(), row_cols(), piece.offset, piece.offset + piece.count);
+  const RowsWithin range =
+      rows_within(gathered.touched.features(), row_cols(), piece.offset, piece.offset + piece.count);
   header.codec = plan::rows_codec;
   servers_[server].socket.send(
       link_.self(), header,

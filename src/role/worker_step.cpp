@@ -34,10 +34,24 @@ Worker::Outcome Worker::step() {
   return Outcome::done;
 }
 
+/// Where others hold the rows of this step: until they are here; false if the step is to be given up.
+bool Worker::await_rows(Index step) {
+  Feed& feed = learner_.feed();
+  feed.expect(step);
+  while (!feed.has(batch_rows_)) {
+    const Lap lap(fetch_seconds_);
+    poll(100, Phase::fetching);
+    drain();
+    if (interrupted() || overtaken()) return false;
+  }
+  return true;
+}
+
 /// Forward and backward on this step's rows; false if it was given up on the way.
 bool Worker::train_on_rows() {
   batch_rows_ = rows_of_step();
   const auto step = worklist_ ? worklist_->of(rank_)->step : static_cast<Index>(clock_);
+  if (!by_rows() && !await_rows(step)) return false;
   const std::uint32_t epoch = division_.epoch_of(step);
   const auto result = by_rows() ? learner_.train(batch_rows_, gathered_[clock_ % gathered_.size()], epoch, weights(),
                                                  gradient_.span(), *this)

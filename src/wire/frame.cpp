@@ -72,7 +72,7 @@ bool known(Type type) {
     case Type::push:
     case Type::leave:
     case Type::mark:
-    case Type::want:
+    case Type::touch:
     case Type::weights:
     case Type::load:
     case Type::snapshot:
@@ -80,12 +80,15 @@ bool known(Type type) {
     case Type::result:
     case Type::offer:
     case Type::answer:
+    case Type::want:
+    case Type::rows:
+    case Type::batch:
     case Type::squares: return true;
   }
   return false;
 }
 
-bool known(Role role) { return role == Role::coordinator || role == Role::server || role == Role::worker; }
+bool known(Role role) { return role <= Role::loader; }
 
 /// The whole header as it stands, magic and version passed over.
 Header read_fields(std::span<const std::byte> bytes) {
@@ -161,6 +164,7 @@ const char* name(Role role) {
     case Role::coordinator: return "coordinator";
     case Role::server: return "server";
     case Role::worker: return "worker";
+    case Role::loader: return "loader";
   }
   return "unknown role";
 }
@@ -174,7 +178,8 @@ bool hashes_payload(Type type) {
     case Type::partial:
     case Type::result:
     case Type::offer:
-    case Type::answer: return false;
+    case Type::answer:
+    case Type::batch: return false;
     default: return true;
   }
 }

@@ -49,7 +49,7 @@ inline constexpr std::uint32_t magic = 0x44545231;
 inline constexpr std::uint16_t version = 4;
 inline constexpr std::size_t header_bytes = 152;
 
-enum class Role : std::uint16_t { coordinator = 0, server = 1, worker = 2 };
+enum class Role : std::uint16_t { coordinator = 0, server = 1, worker = 2, loader = 3 };
 const char* name(Role role);
 
 enum class Type : std::uint16_t {
@@ -78,7 +78,7 @@ enum class Type : std::uint16_t {
   push = 33,   ///< gradient of step `clock`
   mark = 35,   ///< after the push of step `clock`: every server saves what became of that step
   leave = 34,  ///< no push of this rank will follow
-  want = 36,   ///< payload: rows of the first weight matrix that the sender needs for step `clock`, as uint32
+  touch = 36,  ///< payload: rows of the first weight matrix that the sender needs for step `clock`, as uint32
   // data: server -> worker, coordinator
   weights = 48,  ///< a piece of version `clock`; count 0: only the release
   // data: server 0 -> worker, server
@@ -94,6 +94,11 @@ enum class Type : std::uint16_t {
   result = 97,   ///< what became of it
   offer = 98,    ///< gossip: the sender's weights
   answer = 99,   ///< gossip: the receiver's, from before the offer was taken in
+  // data: worker -> loader, worker that holds a shard (clock: the number of the request, which answers repeat)
+  want = 112,  ///< payload: row numbers (32 bits each); empty: `count` of them from `offset` on, `due` apart
+  // data: loader, worker that holds a shard -> worker
+  rows = 113,   ///< payload: a piece of a table of these rows (data/table.hpp)
+  batch = 114,  ///< the rows encoded: features row by row, then targets
 };
 
 struct Header {
@@ -134,8 +139,8 @@ struct Refusal {
 /// or a block; floats in a block that are packed or have a payload too; offset + count above 2^63 - 1.
 std::variant<Header, Refusal> decode(std::span<const std::byte> bytes);
 
-/// False for types that carry floats (push, weights, load, snapshot, partial, result, offer, answer), true for all
-/// others.
+/// False for types that carry floats (push, weights, load, snapshot, partial, result, offer, answer, batch), true for
+/// all others.
 bool hashes_payload(Type type);
 
 }  // namespace dtrain::wire

@@ -8,10 +8,11 @@
 
 #include "base/error.hpp"
 #include "data/contents.hpp"
-#include "data/csv.hpp"
+#include "data/csv_table.hpp"
+#include "data/encoder.hpp"
+#include "data/fit.hpp"
 #include "data/idx.hpp"
 #include "data/libsvm.hpp"
-#include "data/normalize.hpp"
 
 namespace dtrain::data::doors {
 
@@ -25,20 +26,24 @@ inline job::Model model_for(job::Loss loss) {
 
 /// True if the bytes are rows; false if they are refused. Anything but Error(Kind::data) gets out.
 template <class Open>
-bool try_rows(const std::string& bytes, job::Loss loss, Open open) {
+bool try_rows(const std::string& bytes, job::Loss loss, job::Data data, Open open) {
   try {
-    const auto source = open(unpack(bytes, "input"));
-    const Encoding encoding = source->survey(model_for(loss), {});
+    const Table table = open(unpack(bytes, "input"), data);
+    job::Job job;
+    job.model = model_for(loss);
+    job.data = data;
+    const Encoding encoding = fit(table, job, Selection::all(table.rows()));
+    const std::size_t targets = encode_targets(table, encoding, true).size();
     if (encoding.width > 1'000'000) return true;  // a row of its own would exhaust the fuzzer's memory
-    const Decoded rows = source->decode(encoding, true);
-    const float zero = 0, one = 1;
-    std::vector<float> features(static_cast<std::size_t>(rows.features->width()));
-    for (Index row = 0; row < rows.features->rows(); ++row) {
-      rows.features->encode(static_cast<std::uint32_t>(row), {{&zero, 1}, {&one, 1}}, features.data());
+    const Encoder encoder(table, encoding);
+    std::vector<float> features(static_cast<std::size_t>(encoder.width()));
+    for (Index row = 0; row < table.rows(); ++row) {
+      encoder.encode(static_cast<std::uint32_t>(row), features.data());
       for (const float feature : features)
         if (!std::isfinite(feature)) throw Error(Kind::internal, "a row that is not finite was let in");
     }
-    if (std::ssize(rows.targets) != rows.features->rows()) throw Error(Kind::internal, "rows without targets");
+    if (std::ssize(features) > 0 && static_cast<Index>(targets) != table.rows())
+      throw Error(Kind::internal, "rows without targets");
     return true;
   } catch (const Error& error) {
     if (error.kind() != Kind::data) throw;
@@ -46,12 +51,17 @@ bool try_rows(const std::string& bytes, job::Loss loss, Open open) {
   }
 }
 
+inline Origin::File input() { return {"input", "", 0, {}, {}}; }
+
 /// The same bytes are images and their labels: what fits as the one rarely fits as the other, but both are parsed.
 inline bool try_idx(const std::string& bytes) {
-  return try_rows(bytes, job::Loss::mean_squared_error, [](std::string text) {
-    std::vector<IdxArray> labels;
-    labels.push_back(parse_idx(text, "input"));
-    return idx_source(parse_idx(std::move(text), "input"), std::move(labels));
+  job::Data data;
+  data.format = job::Format::idx;
+  return try_rows(bytes, job::Loss::mean_squared_error, data, [](std::string text, const job::Data&) {
+    const IdxArray labels = parse_idx(text, "input");
+    Origin origin;
+    origin.files = {{"input", "input", 0, {}, {}}};
+    return idx_table(parse_idx(std::move(text), "input"), labels, origin);
   });
 }
 
@@ -60,17 +70,23 @@ inline bool try_csv(const std::string& bytes) {
   if (bytes.empty()) return false;
   const auto choice = static_cast<unsigned char>(bytes[0]);
   const char* delimiters[] = {",", ";", "tab", "space"};
-  job::Csv csv;
+  job::Data data;
+  data.format = job::Format::csv;
+  job::Csv& csv = data.csv;
   csv.delimiter = delimiters[choice & 3];
   csv.header = (choice & 4) != 0;
   csv.missing = (choice & 8) != 0 ? job::Missing::mean : job::Missing::error;
   const auto loss = (choice & 16) != 0 ? job::Loss::mean_squared_error : job::Loss::softmax_cross_entropy;
-  return try_rows(bytes.substr(1), loss, [&](std::string text) { return csv_source(std::move(text), "input", csv); });
+  return try_rows(bytes.substr(1), loss, data, [](const std::string& text, const job::Data& how) {
+    return parse_csv(text, input(), "", how, nullptr);
+  });
 }
 
 inline bool try_libsvm(const std::string& bytes) {
-  return try_rows(bytes, job::Loss::mean_squared_error,
-                  [](std::string text) { return libsvm_source(std::move(text), "input", 0); });
+  job::Data data;
+  data.format = job::Format::libsvm;
+  return try_rows(bytes, job::Loss::mean_squared_error, data,
+                  [](const std::string& text, const job::Data&) { return parse_libsvm(text, input(), "", {}); });
 }
 
 }  // namespace dtrain::data::doors

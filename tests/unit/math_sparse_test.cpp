@@ -94,7 +94,7 @@ TEST_CASE("runs of a matrix share each of its rows' elements among them, none tw
     for (const Index run : {1, 2, 7, 10, 64, 1000}) {
       Index at = 0;
       for (Index begin = 0; begin < 42 * cols; begin += run) {
-        const RowRange range = rows_within(rows, cols, begin, begin + run);
+        const RowsWithin range = rows_within(rows, cols, begin, begin + run);
         if (range.count == 0) continue;
         CHECK(range.begin == at);
         CHECK(range.floats() > 0);
