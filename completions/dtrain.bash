@@ -13,16 +13,17 @@ _dtrain_files() {
 _dtrain_choices() {
   case "$1" in
     model.loss) _dtrain_offer -W "softmax_cross_entropy binary_cross_entropy mean_squared_error" ;;
-    data.format) _dtrain_offer -W "idx csv libsvm generated" ;;
-    data.csv.missing) _dtrain_offer -W "error mean zero" ;;
+    data.format) _dtrain_offer -W "idx npy csv tsv libsvm mapped generated" ;;
+    data.csv.missing) _dtrain_offer -W "error mean median zero" ;;
     data.generate.set) _dtrain_offer -W "digits blobs line" ;;
     data.normalize.features) _dtrain_offer -W "none standardize min_max" ;;
     data.normalize.target) _dtrain_offer -W "none standardize min_max" ;;
-    data.sharing) _dtrain_offer -W "replicate shard" ;;
-    data.partition.by) _dtrain_offer -W "stride contiguous" ;;
+    data.sharing) _dtrain_offer -W "replicate shard central shared_files peer staged" ;;
+    data.partition.by) _dtrain_offer -W "stride contiguous hash label dirichlet" ;;
     train.optimizer.type) _dtrain_offer -W "sgd momentum nesterov adagrad rmsprop adam adamw" ;;
     train.schedule.type) _dtrain_offer -W "constant step exponential cosine" ;;
     train.on_nonfinite) _dtrain_offer -W "stop ignore" ;;
+    train.sparse) _dtrain_offer -W "off exact lazy" ;;
     topology.kind) _dtrain_offer -W "parameter_server ring halving_doubling tree auto gossip" ;;
     topology.transport) _dtrain_offer -W "shared_memory ipc tcp" ;;
     sync.policy) _dtrain_offer -W "bsp asp ssp quorum subset local easgd bmuf adaptive sign_vote gossip" ;;
@@ -41,7 +42,7 @@ _dtrain_verb() {
   local k
   for ((k = 1; k < COMP_CWORD; ++k)); do
     case "${COMP_WORDS[k]}" in
-      run | resume | worker | server | check | plan | bench | simulate | eval | predict | inspect | verify | compare | report | explain | schema | completions | man)
+      run | resume | worker | server | loader | init | data | check | plan | bench | simulate | eval | predict | inspect | verify | compare | report | explain | schema | completions | man)
         verb=${COMP_WORDS[k]}
         return
         ;;
@@ -104,6 +105,14 @@ _dtrain() {
       _dtrain_files -f
       return
       ;;
+    --target)
+      :
+      return
+      ;;
+    --output)
+      _dtrain_files -f
+      return
+      ;;
     --labels)
       _dtrain_files -f
       return
@@ -149,7 +158,7 @@ _dtrain() {
       return
       ;;
     --set)
-      compopt -o nospace 2> /dev/null; _dtrain_offer -S = -W "name seed model.loss data.format data.dir data.train.features data.train.labels data.test.features data.test.labels data.holdout data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm.features data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize.scale data.normalize.features data.normalize.target data.sharing data.partition.by data.shuffle train.epochs train.steps train.batch train.micro_batches train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate topology.kind topology.transport topology.workers topology.external topology.servers topology.external_servers topology.threads sync.policy sync.staleness sync.eager sync.quorum sync.size sync.adapt sync.low sync.high sync.period sync.single_until sync.momentum sync.alpha sync.block_momentum sync.block_rate sync.nesterov sync.compensation sync.lambda sync.adaptive_lambda sync.rate sync.codec sync.zstd_of sync.feedback sync.levels sync.density sync.first_density sync.density_warmup sync.topk_momentum sync.masking sync.topk_clip sync.vote_feedback checkpoint.every checkpoint.keep faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers faults.inject.compute faults.inject.unit faults.inject.bandwidth faults.inject.latency output.dir output.if_exists output.log_every output.trace assert"
+      compopt -o nospace 2> /dev/null; _dtrain_offer -S = -W "name seed model.loss data.format data.dir data.train.features data.train.labels data.test.features data.test.labels data.cache data.holdout data.on_bad_row.skip_max data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm.features data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize.scale data.normalize.features data.normalize.target data.sharing data.ahead data.partition.by data.partition.alpha data.shuffle train.epochs train.steps train.batch train.micro_batches train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate train.sparse topology.kind topology.transport topology.workers topology.external topology.loaders topology.servers topology.external_servers topology.threads sync.policy sync.staleness sync.eager sync.quorum sync.size sync.adapt sync.low sync.high sync.period sync.single_until sync.momentum sync.alpha sync.block_momentum sync.block_rate sync.nesterov sync.compensation sync.lambda sync.adaptive_lambda sync.rate sync.codec sync.zstd_of sync.feedback sync.levels sync.density sync.first_density sync.density_warmup sync.topk_momentum sync.masking sync.topk_clip sync.vote_feedback checkpoint.every checkpoint.keep faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers faults.inject.compute faults.inject.unit faults.inject.bandwidth faults.inject.latency output.dir output.if_exists output.log_every output.trace assert"
       return
       ;;
     --color)
@@ -163,6 +172,9 @@ _dtrain() {
       resume) _dtrain_offer -W "--record --max-time --listen --token-file --insecure --json --quiet --verbose --color --help --version" ;;
       worker) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
       server) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
+      loader) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
+      init) _dtrain_offer -W "--data --target --output --json --quiet --verbose --color --help --version" ;;
+      data) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       check) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       plan) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       bench) _dtrain_offer -W "--steps --set --json --quiet --verbose --color --help --version" ;;
@@ -184,6 +196,7 @@ _dtrain() {
   case "$verb" in
     run) _dtrain_files -f ;;
     resume) _dtrain_files -d ;;
+    data) _dtrain_offer -W "info" ;;
     check) _dtrain_files -f ;;
     plan) _dtrain_files -f ;;
     bench) _dtrain_files -f ;;
@@ -194,10 +207,10 @@ _dtrain() {
     verify) _dtrain_offer -W "trace" ;;
     compare) _dtrain_files -d ;;
     report) _dtrain_files -d ;;
-    explain) _dtrain_offer -W "name seed model model.layers model.layers.dense model.layers.activation model.layers.slope model.layers.dropout model.layers.init model.layers.bias model.loss data data.format data.dir data.train data.train.features data.train.labels data.test data.test.features data.test.labels data.holdout data.csv data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm data.libsvm.features data.generate data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize data.normalize.scale data.normalize.features data.normalize.target data.sharing data.partition data.partition.by data.shuffle train train.epochs train.steps train.batch train.micro_batches train.optimizer train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate topology topology.kind topology.transport topology.workers topology.external topology.servers topology.external_servers topology.threads sync sync.policy sync.staleness sync.eager sync.quorum sync.size sync.adapt sync.low sync.high sync.period sync.single_until sync.momentum sync.alpha sync.block_momentum sync.block_rate sync.nesterov sync.compensation sync.lambda sync.adaptive_lambda sync.rate sync.codec sync.zstd_of sync.feedback sync.levels sync.density sync.first_density sync.density_warmup sync.topk_momentum sync.masking sync.topk_clip sync.vote_feedback checkpoint checkpoint.every checkpoint.keep faults faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers faults.inject faults.inject.compute faults.inject.unit faults.inject.bandwidth faults.inject.latency output output.dir output.if_exists output.log_every output.trace assert" ;;
+    explain) _dtrain_offer -W "name seed model model.layers model.layers.dense model.layers.activation model.layers.slope model.layers.dropout model.layers.init model.layers.bias model.loss data data.format data.dir data.train data.train.features data.train.labels data.test data.test.features data.test.labels data.cache data.holdout data.on_bad_row data.on_bad_row.skip_max data.csv data.csv.delimiter data.csv.header data.csv.target data.csv.categorical data.csv.ignore data.csv.missing_values data.csv.missing data.libsvm data.libsvm.features data.columns data.columns.names data.columns.as data.columns.buckets data.columns.parts data.columns.missing data.columns.value data.columns.clip_low data.columns.clip_high data.columns.log data.columns.scale data.columns.fit data.generate data.generate.set data.generate.rows data.generate.test_rows data.generate.features data.generate.classes data.generate.noise data.normalize data.normalize.scale data.normalize.features data.normalize.target data.sharing data.ahead data.partition data.partition.by data.partition.alpha data.shuffle train train.epochs train.steps train.batch train.micro_batches train.optimizer train.optimizer.type train.optimizer.learning_rate train.optimizer.momentum train.optimizer.beta1 train.optimizer.beta2 train.optimizer.decay_rate train.optimizer.epsilon train.optimizer.weight_decay train.clip_norm train.schedule train.schedule.type train.schedule.warmup train.schedule.every train.schedule.factor train.schedule.floor train.on_nonfinite train.evaluate train.sparse topology topology.kind topology.transport topology.workers topology.external topology.loaders topology.servers topology.external_servers topology.threads sync sync.policy sync.staleness sync.eager sync.quorum sync.size sync.adapt sync.low sync.high sync.period sync.single_until sync.momentum sync.alpha sync.block_momentum sync.block_rate sync.nesterov sync.compensation sync.lambda sync.adaptive_lambda sync.rate sync.codec sync.zstd_of sync.feedback sync.levels sync.density sync.first_density sync.density_warmup sync.topk_momentum sync.masking sync.topk_clip sync.vote_feedback checkpoint checkpoint.every checkpoint.keep faults faults.stalled_after faults.join_within faults.on_worker_loss faults.min_workers faults.inject faults.inject.compute faults.inject.unit faults.inject.bandwidth faults.inject.latency output output.dir output.if_exists output.log_every output.trace assert" ;;
     completions) _dtrain_offer -W "bash zsh fish" ;;
     man) _dtrain_offer -W "dtrain.1 dtrain-job.5" ;;
-    "") _dtrain_offer -W "run resume worker server check plan bench simulate eval predict inspect verify compare report explain schema completions man" ;;
+    "") _dtrain_offer -W "run resume worker server loader init data check plan bench simulate eval predict inspect verify compare report explain schema completions man" ;;
   esac
 }
 

@@ -8,17 +8,22 @@ function __dtrain_assignments
         'model.loss=softmax_cross_entropy' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
         'model.loss=binary_cross_entropy' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
         'model.loss=mean_squared_error' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
-        'data.format=' 'What the files hold; generated data are drawn from the seed and need no file.' \
-        'data.format=idx' 'What the files hold; generated data are drawn from the seed and need no file.' \
-        'data.format=csv' 'What the files hold; generated data are drawn from the seed and need no file.' \
-        'data.format=libsvm' 'What the files hold; generated data are drawn from the seed and need no file.' \
-        'data.format=generated' 'What the files hold; generated data are drawn from the seed and need no file.' \
+        'data.format=' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
+        'data.format=idx' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
+        'data.format=npy' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
+        'data.format=csv' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
+        'data.format=tsv' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
+        'data.format=libsvm' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
+        'data.format=mapped' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
+        'data.format=generated' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
         'data.dir=' 'Folder where relative data files start; itself relative to the job file.' \
         'data.train.features=' 'The training file; with idx the one with the images or vectors.' \
         'data.train.labels=' 'The idx file with the labels of the training rows.' \
         'data.test.features=' 'The test file; with idx the one with the images or vectors.' \
         'data.test.labels=' 'The idx file with the labels of the test rows.' \
+        'data.cache=' 'Where parsed files are kept for the next time, by their content: auto (.dtrain-cache beside them), off, or a folder.' \
         'data.holdout=' 'Share of the training rows kept for testing where there is no test file.' \
+        'data.on_bad_row.skip_max=' 'Rows that cannot be read and may be left out of a file; the summary counts them.' \
         'data.csv.delimiter=' 'What stands between two fields: one character, tab, or space for runs of blanks.' \
         'data.csv.header=' 'Whether the first line names the columns.' \
         'data.csv.target=' 'The column to predict: its name, its number from 1, first or last.' \
@@ -28,6 +33,7 @@ function __dtrain_assignments
         'data.csv.missing=' 'What a missing number becomes; a missing category is one of its own.' \
         'data.csv.missing=error' 'What a missing number becomes; a missing category is one of its own.' \
         'data.csv.missing=mean' 'What a missing number becomes; a missing category is one of its own.' \
+        'data.csv.missing=median' 'What a missing number becomes; a missing category is one of its own.' \
         'data.csv.missing=zero' 'What a missing number becomes; a missing category is one of its own.' \
         'data.libsvm.features=' 'Number of features; 0 takes the highest index in the training file.' \
         'data.generate.set=' 'digits: drawn figures of 28x28 in ten classes; blobs: a normal cloud a class; line: a number linear in the features, for regression.' \
@@ -48,12 +54,21 @@ function __dtrain_assignments
         'data.normalize.target=none' 'The same for the target of a regression; metrics stay in its own unit.' \
         'data.normalize.target=standardize' 'The same for the target of a regression; metrics stay in its own unit.' \
         'data.normalize.target=min_max' 'The same for the target of a regression; metrics stay in its own unit.' \
-        'data.sharing=' 'replicate: every worker can reach all rows; shard: each holds rows of its own.' \
-        'data.sharing=replicate' 'replicate: every worker can reach all rows; shard: each holds rows of its own.' \
-        'data.sharing=shard' 'replicate: every worker can reach all rows; shard: each holds rows of its own.' \
-        'data.partition.by=' 'stride: every N-th row; contiguous: N blocks of neighbours.' \
-        'data.partition.by=stride' 'stride: every N-th row; contiguous: N blocks of neighbours.' \
-        'data.partition.by=contiguous' 'stride: every N-th row; contiguous: N blocks of neighbours.' \
+        'data.sharing=' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
+        'data.sharing=replicate' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
+        'data.sharing=shard' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
+        'data.sharing=central' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
+        'data.sharing=shared_files' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
+        'data.sharing=peer' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
+        'data.sharing=staged' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
+        'data.ahead=' 'Batches that are fetched ahead of need where rows come from other processes; auto: an epoch\'s under peer, 4 otherwise.' \
+        'data.partition.by=' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
+        'data.partition.by=stride' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
+        'data.partition.by=contiguous' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
+        'data.partition.by=hash' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
+        'data.partition.by=label' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
+        'data.partition.by=dirichlet' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
+        'data.partition.alpha=' 'dirichlet: how even the shares of a class are; small numbers give a worker few classes.' \
         'data.shuffle=' 'Whether each epoch visits the rows in an order of its own.' \
         'train.epochs=' 'How often every row is visited.' \
         'train.steps=' 'Ends training after so many steps, if that is before the epochs; 0 never does.' \
@@ -88,6 +103,10 @@ function __dtrain_assignments
         'train.on_nonfinite=stop' 'What happens when the loss or a weight is no longer a finite number.' \
         'train.on_nonfinite=ignore' 'What happens when the loss or a weight is no longer a finite number.' \
         'train.evaluate=' 'Length between evaluations on the test rows; 0 evaluates at the end only.' \
+        'train.sparse=' 'Where rows are mostly zeros, what becomes of first-layer weights whose features do not occur in a step: exact: moments and decay are caught up with when they next do; lazy: nothing; off: rows are treated as dense.' \
+        'train.sparse=off' 'Where rows are mostly zeros, what becomes of first-layer weights whose features do not occur in a step: exact: moments and decay are caught up with when they next do; lazy: nothing; off: rows are treated as dense.' \
+        'train.sparse=exact' 'Where rows are mostly zeros, what becomes of first-layer weights whose features do not occur in a step: exact: moments and decay are caught up with when they next do; lazy: nothing; off: rows are treated as dense.' \
+        'train.sparse=lazy' 'Where rows are mostly zeros, what becomes of first-layer weights whose features do not occur in a step: exact: moments and decay are caught up with when they next do; lazy: nothing; off: rows are treated as dense.' \
         'topology.kind=' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
         'topology.kind=parameter_server' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
         'topology.kind=ring' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
@@ -101,6 +120,7 @@ function __dtrain_assignments
         'topology.transport=tcp' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers=' 'Processes that compute gradients, external ones included.' \
         'topology.external=' 'How many of the workers will join from outside.' \
+        'topology.loaders=' 'Processes that read and transform rows for the workers, under data.sharing: staged.' \
         'topology.servers=' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
         'topology.external_servers=' 'How many of the servers will join from outside.' \
         'topology.threads=' 'Threads of each role; auto shares out the cores of the machine.' \
@@ -204,7 +224,7 @@ function __dtrain_keys
         'model.layers.bias' 'Whether a learned constant is added to each output.' \
         'model.loss' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
         'data' 'Where the rows come from and how they are shared out.' \
-        'data.format' 'What the files hold; generated data are drawn from the seed and need no file.' \
+        'data.format' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
         'data.dir' 'Folder where relative data files start; itself relative to the job file.' \
         'data.train' 'The training rows; a plain path is short for its features.' \
         'data.train.features' 'The training file; with idx the one with the images or vectors.' \
@@ -212,7 +232,10 @@ function __dtrain_keys
         'data.test' 'The test rows; a plain path is short for its features.' \
         'data.test.features' 'The test file; with idx the one with the images or vectors.' \
         'data.test.labels' 'The idx file with the labels of the test rows.' \
+        'data.cache' 'Where parsed files are kept for the next time, by their content: auto (.dtrain-cache beside them), off, or a folder.' \
         'data.holdout' 'Share of the training rows kept for testing where there is no test file.' \
+        'data.on_bad_row' 'What a row that cannot be read does: error, or {skip_max: K}: up to K of them are left out.' \
+        'data.on_bad_row.skip_max' 'Rows that cannot be read and may be left out of a file; the summary counts them.' \
         'data.csv' 'How to read csv files.' \
         'data.csv.delimiter' 'What stands between two fields: one character, tab, or space for runs of blanks.' \
         'data.csv.header' 'Whether the first line names the columns.' \
@@ -223,6 +246,18 @@ function __dtrain_keys
         'data.csv.missing' 'What a missing number becomes; a missing category is one of its own.' \
         'data.libsvm' 'How to read libsvm files.' \
         'data.libsvm.features' 'Number of features; 0 takes the highest index in the training file.' \
+        'data.columns' 'What is done to columns of a csv file, in the order of these keys; an entry a rule.' \
+        'data.columns.names' 'The columns, by name or by number from 1, that this entry is about.' \
+        'data.columns.as' 'auto: numbers where all cells are, else categories; category: a feature for each value; hash: one of `buckets` features, by the value\'s hash; date: numbers for its `parts`; ignore: left out.' \
+        'data.columns.buckets' 'hash: features that the values share.' \
+        'data.columns.parts' 'date: the numbers taken from it; weekday 0 is Monday, days counts from 1970-01-01 with fractions.' \
+        'data.columns.missing' 'What a missing cell becomes; auto: of a number what data.csv.missing says, of a category a level of its own.' \
+        'data.columns.value' 'missing constant: what a missing number becomes.' \
+        'data.columns.clip_low' 'Smaller numbers become this; auto leaves them.' \
+        'data.columns.clip_high' 'Larger numbers become this; auto leaves them.' \
+        'data.columns.log' 'Natural logarithm of the number, or of the number and 1; taken after clipping.' \
+        'data.columns.scale' 'Every number is multiplied by it, after the logarithm.' \
+        'data.columns.fit' 'standardize: mean 0 and deviation 1; min_max: from 0 to 1, on the training rows and after all else; auto: as data.normalize.features says.' \
         'data.generate' 'What to generate; the rows are a function of the seed.' \
         'data.generate.set' 'digits: drawn figures of 28x28 in ten classes; blobs: a normal cloud a class; line: a number linear in the features, for regression.' \
         'data.generate.rows' 'Training rows to generate.' \
@@ -234,9 +269,11 @@ function __dtrain_keys
         'data.normalize.scale' 'Every feature is multiplied by it; 1/255 makes bytes lie between 0 and 1.' \
         'data.normalize.features' 'standardize: mean 0 and deviation 1 in each column; min_max: from 0 to 1.' \
         'data.normalize.target' 'The same for the target of a regression; metrics stay in its own unit.' \
-        'data.sharing' 'replicate: every worker can reach all rows; shard: each holds rows of its own.' \
+        'data.sharing' 'replicate: every worker reads all rows; shard: each has rows of its own; central: the coordinator serves them; shared_files: each maps the files and reads its part; peer: each holds a shard, and pieces are traded; staged: loader processes read and transform.' \
+        'data.ahead' 'Batches that are fetched ahead of need where rows come from other processes; auto: an epoch\'s under peer, 4 otherwise.' \
         'data.partition' 'How shards are cut.' \
-        'data.partition.by' 'stride: every N-th row; contiguous: N blocks of neighbours.' \
+        'data.partition.by' 'stride: every N-th row; contiguous: N blocks of neighbours; hash: by a hash of the row\'s number; label: rows in the order of their classes, in N blocks; dirichlet: each class dealt out by shares of its own.' \
+        'data.partition.alpha' 'dirichlet: how even the shares of a class are; small numbers give a worker few classes.' \
         'data.shuffle' 'Whether each epoch visits the rows in an order of its own.' \
         'train' 'How long and how to train.' \
         'train.epochs' 'How often every row is visited.' \
@@ -261,11 +298,13 @@ function __dtrain_keys
         'train.schedule.floor' 'The last rate of cosine, as a share of the first.' \
         'train.on_nonfinite' 'What happens when the loss or a weight is no longer a finite number.' \
         'train.evaluate' 'Length between evaluations on the test rows; 0 evaluates at the end only.' \
+        'train.sparse' 'Where rows are mostly zeros, what becomes of first-layer weights whose features do not occur in a step: exact: moments and decay are caught up with when they next do; lazy: nothing; off: rows are treated as dense.' \
         'topology' 'Which processes there are.' \
         'topology.kind' 'How workers reach each other: through servers that own the weights, or without any: by an all-reduce (ring, halving_doubling, tree, or auto, which chooses one by the sizes), or in pairs (gossip).' \
         'topology.transport' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers' 'Processes that compute gradients, external ones included.' \
         'topology.external' 'How many of the workers will join from outside.' \
+        'topology.loaders' 'Processes that read and transform rows for the workers, under data.sharing: staged.' \
         'topology.servers' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
         'topology.external_servers' 'How many of the servers will join from outside.' \
         'topology.threads' 'Threads of each role; auto shares out the cores of the machine.' \
@@ -362,6 +401,22 @@ complete -c dtrain -n '__fish_seen_subcommand_from server' -l token-file -r -F -
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
+
+complete -c dtrain -n __fish_use_subcommand -a loader -d 'join a run as a loader of rows; runs start theirs themselves'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l connect -x -d 'where the run listens, as it printed it: tcp://HOST:PORT'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
+
+complete -c dtrain -n __fish_use_subcommand -a init -d 'write a job for a data file, ready to run'
+complete -c dtrain -n '__fish_seen_subcommand_from init' -l data -r -F -d 'the rows that the job is to be for'
+complete -c dtrain -n '__fish_seen_subcommand_from init' -l target -x -d 'the column to predict: its name, or its number from 1'
+complete -c dtrain -n '__fish_seen_subcommand_from init' -s o -l output -r -F -d 'where the job is written (default: job.yaml)'
+
+complete -c dtrain -n __fish_use_subcommand -a data -d 'look at data files'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -a 'info'
 
 complete -c dtrain -n __fish_use_subcommand -a check -d 'tell every mistake in a job file, and start nothing'
 complete -c dtrain -n '__fish_seen_subcommand_from check' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'

@@ -24,6 +24,7 @@ constexpr Deed deeds[] = {
     {"loader", cli::loader}, {"bench", cli::bench},       {"check", cli::check},     {"plan", cli::plan},
     {"eval", cli::eval},     {"predict", cli::predict},   {"inspect", cli::inspect}, {"compare", cli::compare},
     {"report", cli::report}, {"explain", cli::explain},   {"schema", cli::schema},   {"completions", cli::completions},
+    {"data", cli::data},       {"init", cli::init},
     {"man", cli::man},       {"simulate", cli::simulate}, {"verify", cli::verify},
 };
 

@@ -25,7 +25,8 @@ enum class Purpose : std::uint32_t {
   subset = 6,
   codec = 7,
   fault = 8,
-  gossip = 9
+  gossip = 9,
+  partition = 10
 };
 
 /// Four 32-bit draws for (seed, purpose, a, b, c): a and c take 32 bits, b takes 64 (its upper half is added to the

@@ -68,6 +68,32 @@ std::vector<Verb> training_verbs() {
   };
 }
 
+/// What comes first: a look at the rows, and a job for them.
+std::vector<Verb> data_verbs() {
+  return {
+      {"init",
+       "Before a run",
+       "write a job for a data file, ready to run",
+       "Looks at a file whose columns have names or numbers (CSV and its kin) and writes a job that predicts one of "
+       "them: a network and a loss that suit the target, the columns that are categories, dates or no use, what to do "
+       "about missing values, and a fifth of the rows kept for testing. Every choice has its reason beside it, to be "
+       "changed at will. Nothing is overwritten.",
+       {},
+       {{"dtrain init --data flats.csv --target price", "Writes job.yaml; then: dtrain run job.yaml."},
+        {"dtrain init --data flats.csv --target price -o flats.yaml", "Under another name."}}},
+      {"data",
+       "Before a run",
+       "look at data files",
+       "`data info` tells what is in a data file, or in the files of a job: rows, columns, types, missing values, "
+       "distinct values, ranges, how often each label occurs, rows that occur twice, and test rows that are among the "
+       "training rows too.",
+       {{"WHAT", "what to do: info", true, C::choice, {"info"}, &O::what},
+        {"FILE|JOB", "a data file, or a job file in YAML", true, C::file, {}, &O::path}},
+       {{"dtrain data info flats.csv", "What is in it?"},
+        {"dtrain data info configs/digits.yaml", "What does the job train on?"}}},
+  };
+}
+
 std::vector<Verb> before_verbs() {
   return {
       {"check",
@@ -199,7 +225,7 @@ std::vector<Verb> reference_verbs() {
 
 std::vector<Verb> all_verbs() {
   std::vector<Verb> all;
-  for (auto part : {training_verbs(), before_verbs(), after_verbs(), reference_verbs()})
+  for (auto part : {training_verbs(), data_verbs(), before_verbs(), after_verbs(), reference_verbs()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }
@@ -306,6 +332,17 @@ std::vector<Flag> all_flags() {
        C::none,
        {},
        &O::join_within},
+      {"data", '\0', "FILE", "the rows that the job is to be for", {"init"}, true, C::file, {}, &O::data},
+      {"target",
+       '\0',
+       "COLUMN",
+       "the column to predict: its name, or its number from 1",
+       {"init"},
+       true,
+       C::none,
+       {},
+       &O::target},
+      {"output", 'o', "FILE", "where the job is written (default: job.yaml)", {"init"}, false, C::file, {}, &O::file},
       {"data", '\0', "FILE", "rows to use instead of the run's test part", {"eval"}, false, C::file, {}, &O::data},
       {"data", '\0', "FILE", "rows to predict", {"predict"}, true, C::file, {}, &O::data},
       {"labels",
@@ -432,7 +469,7 @@ std::vector<Flag> all_flags() {
        '\0',
        "KEY=VALUE",
        "give a key of the job another value; may be given many times",
-       {"run", "check", "plan", "bench", "simulate", "eval", "predict"},
+       {"run", "check", "plan", "bench", "simulate", "eval", "predict", "data"},
        false,
        C::assignment,
        {},

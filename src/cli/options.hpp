@@ -19,8 +19,8 @@ struct Options {
   std::string job;            ///< run, check, plan, bench, simulate: a job file
   std::string run;            ///< resume, report: a run's folder
   std::string model;          ///< eval, predict: a run's folder or a model file
-  std::string path;           ///< inspect, verify
-  std::string what;           ///< verify: what the file is
+  std::string path;           ///< inspect, verify, data
+  std::string what;           ///< verify: what the file is; data: what to do
   std::string first, second;  ///< compare: two runs' folders
   std::string key;            ///< explain: a key, a section, or ""
   std::string shell;          ///< completions
@@ -33,6 +33,8 @@ struct Options {
   std::string token_file;        ///< --token-file, "" if not given
   std::string data_dir;          ///< --data-dir, "" if not given
   std::string data;              ///< --data, "" if not given
+  std::string target;            ///< --target, "" if not given
+  std::string file;              ///< --output, "" if not given
   std::string labels;            ///< --labels, "" if not given
   std::string data_job;          ///< --job, "" if not given
   std::vector<std::string> set;  ///< --set, in order

@@ -27,14 +27,14 @@ struct Difference {
 };
 
 std::optional<Difference> first_difference(job::Job then, job::Job now) {
-  if (then.model.layers.size() != now.model.layers.size())
-    return Difference{"the number of model.layers", std::to_string(then.model.layers.size()),
-                      std::to_string(now.model.layers.size())};
   for (const job::Key& key : job::table()) {
+    if (key.shape == job::Shape::list_of_maps && key.list.size(then) != key.list.size(now))
+      return Difference{"the number of " + key.info.path, std::to_string(key.list.size(then)),
+                        std::to_string(key.list.size(now))};
     if (!key.get || decides_nothing(key.info.path)) continue;
-    for (std::size_t layer = 0; layer < (key.in_layer() ? now.model.layers.size() : 1); ++layer) {
-      const std::string before = key.get(then, layer), after = key.get(now, layer);
-      const std::string which = key.in_layer() ? " of layer " + std::to_string(layer + 1) : "";
+    for (std::size_t entry = 0; entry < job::entries_of(key, now); ++entry) {
+      const std::string before = key.get(then, entry), after = key.get(now, entry);
+      const std::string which = key.in_list() ? fmt::format(" of {}.{}", key.list_path(), entry) : "";
       if (before != after) return Difference{key.info.path + which, before, after};
     }
   }

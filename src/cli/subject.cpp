@@ -63,6 +63,7 @@ Subject load_subject(const Options& options, bool labels_required) {
   const std::optional<job::Job> job = find_job(options, path);
   const data::Encoding& encoding = subject.saved.encoding;
   subject.rows = options.data.empty() ? test_part(job, encoding) : given_rows(options, job, encoding, labels_required);
+  for (const std::string& remark : subject.rows->remarks()) Log(level(options), "dtrain: ").warn("{}", remark);
   return subject;
 }
 

@@ -18,6 +18,9 @@ int eval(const Options& options);
 int predict(const Options& options);
 int inspect(const Options& options);
 int verify(const Options& options);
+int data(const Options& options);
+int data_info(const Options& options);  ///< data info
+int init(const Options& options);
 int compare(const Options& options);
 int report(const Options& options);
 int explain(const Options& options);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "base/error.hpp"
@@ -83,6 +84,8 @@ class EncodedRows final : public Rows {
     }
   }
 
+  std::vector<std::string> remarks() const override { return encoder_.remarks(selection_); }
+
   Table table(std::span<const std::uint32_t> rows) const override {
     std::vector<std::uint32_t> numbers;
     numbers.reserve(rows.size());
@@ -115,10 +118,32 @@ Index count_nonzeros(const Encoder& encoder, const Selection& rows) {
   return count;
 }
 
+/// Names of the classes, as one counts them.
+std::vector<std::string> class_names(const job::Model& model, const Encoding& encoding) {
+  if (model.loss == job::Loss::mean_squared_error) return {"rows"};
+  if (!encoding.classes.empty()) return encoding.classes;
+  std::vector<std::string> names;
+  const Index classes = std::max<Index>(2, model.layers.back().dense);
+  for (Index c = 0; c < classes; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
+/// Who has how many rows of which class, where each worker has rows of its own.
+Shards count_shards(const job::Job& job, const Encoding& encoding, const Table& table, const Selection& training) {
+  if (job.data.sharing != job::Sharing::shard) return {};
+  const std::vector<float> targets = encode_targets(table, encoding, true);
+  const bool number = job.model.loss == job::Loss::mean_squared_error;
+  std::vector<std::uint32_t> classes;
+  for (std::size_t i = 0; static_cast<Index>(i) < training.count(); ++i)
+    classes.push_back(number ? 0 : static_cast<std::uint32_t>(targets[training[i]]));
+  return cut_shards(job, classes, class_names(job.model, encoding));
+}
+
 void survey_train(const job::Job& job, Survey& survey) {
   const job::Normalize& normalize = job.data.normalize;
   const bool fits = normalize.features != job::Fit::none || normalize.target != job::Fit::none;
-  const bool outline = job.data.format == job::Format::generated && !fits;
+  const bool counted = job.data.sharing == job::Sharing::shard;
+  const bool outline = job.data.format == job::Format::generated && !fits && !counted;
   const Table table =
       outline ? generated_table(job.data.generate, job.seed, Part::train, false) : open_part(job, Part::train, nullptr);
   const Index rows = outline ? job.data.generate.rows : table.rows();
@@ -127,7 +152,10 @@ void survey_train(const job::Job& job, Survey& survey) {
   survey.facts.train_rows = split.train.count();
   survey.facts.test_rows = split.test.count();
   survey.encoding = fit(table, job, outline ? Selection::all(0) : split.train);
-  survey.facts.nonzeros = count_nonzeros(Encoder(table, survey.encoding), split.train);
+  const Encoder encoder(table, survey.encoding);
+  survey.facts.nonzeros = count_nonzeros(encoder, split.train);
+  survey.facts.remarks = encoder.remarks(split.test);
+  survey.facts.shards = count_shards(job, survey.encoding, table, split.train);
 }
 
 void survey_test(const job::Job& job, Survey& survey) {
@@ -139,7 +167,27 @@ void survey_test(const job::Job& job, Survey& survey) {
   }
   const Table table = open_part(job, Part::test, &survey.encoding);
   survey.facts.hash += hex(table.hash());
-  survey.facts.test_rows = rows_of(table, survey.encoding)->count();
+  const auto rows = rows_of(table, survey.encoding);
+  survey.facts.test_rows = rows->count();
+  survey.facts.remarks = rows->remarks();
+}
+
+/// Names of the classes, as one counts them.
+std::vector<std::string> class_names(const job::Model& model, const Encoding& encoding) {
+  if (model.loss == job::Loss::mean_squared_error) return {"rows"};
+  if (!encoding.classes.empty()) return encoding.classes;
+  std::vector<std::string> names;
+  const Index classes = std::max<Index>(2, model.layers.back().dense);
+  for (Index c = 0; c < classes; ++c) names.push_back(std::to_string(c));
+  return names;
+}
+
+void survey_shards(const job::Job& job, Survey& survey) {
+  if (job.data.sharing != job::Sharing::shard) return;
+  const auto rows = load(job, survey.encoding, Part::train, "");
+  const bool number = job.model.loss == job::Loss::mean_squared_error;
+  const auto none = std::vector<std::uint32_t>(static_cast<std::size_t>(rows->count()), 0);
+  survey.facts.shards = cut_shards(job, number ? none : classes_of(*rows), class_names(job.model, survey.encoding));
 }
 
 }  // namespace
@@ -148,12 +196,20 @@ Survey survey(const job::Job& job) {
   Survey result;
   survey_train(job, result);
   survey_test(job, result);
+  survey_shards(job, result);
   return result;
 }
 
 std::unique_ptr<Rows> rows_of(Table table, const Encoding& encoding) {
   const Index count = table.rows();
   return std::make_unique<EncodedRows>(std::move(table), Selection::all(count), encoding, true);
+}
+
+std::vector<std::uint32_t> classes_of(const Rows& rows) {
+  std::vector<std::uint32_t> classes;
+  classes.reserve(rows.targets().size());
+  for (const float target : rows.targets()) classes.push_back(static_cast<std::uint32_t>(target));
+  return classes;
 }
 
 std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash) {

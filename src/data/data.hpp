@@ -15,6 +15,8 @@
 
 #include "base/json.hpp"
 #include "base/random.hpp"
+#include "data/shards.hpp"
+#include "data/steps.hpp"
 #include "data/table.hpp"
 #include "job/job.hpp"
 #include "math/sparse.hpp"
@@ -26,9 +28,18 @@ enum class Part { train, test };
 /// What is fitted on the training rows and saved with the model.
 struct Encoding {
   struct Column {
-    std::string name;                 ///< header name, or its number from 1
-    std::vector<std::string> levels;  ///< categorical: one feature per level, in order of appearance; else empty
-    std::optional<double> fill;       ///< numeric: what a missing value becomes; absent: it is an error
+    std::string name;                          ///< header name, or its number from 1
+    std::vector<std::string> levels;           ///< category: one feature per level, in order of appearance; else empty
+    std::optional<double> fill;                ///< number: what a missing value becomes; absent: it is an error
+    job::ColumnAs as = job::ColumnAs::number;  ///< number, category, hash or date
+    bool required = false;                     ///< category, hash: a missing cell is an error, not a level
+    Index buckets = 0;                         ///< hash: features
+    std::vector<job::DatePart> parts;          ///< date: a feature each
+    std::vector<double> part_fills;            ///< date: what each part of a missing one becomes; empty: an error
+    NumberSteps steps;                         ///< number, date: after filling
+
+    bool is_text() const { return as != job::ColumnAs::number; }
+    Index features() const;
   };
   job::Format format = job::Format::generated;
   std::vector<Column> columns;       ///< of rows whose columns have names; without the target and those left out
@@ -49,7 +60,9 @@ struct Facts {
   Index train_rows = 0;
   Index test_rows = 0;  ///< 0: there is no test part
   std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
-  Index nonzeros = 0;   ///< in the features of the training rows, where these stay sparse; otherwise 0
+  Shards shards{};      ///< data.sharing: shard only
+  std::vector<std::string> remarks{};  ///< on the data, for people; known to the coordinator only
+  Index nonzeros = 0;                  ///< in the features of the training rows, where these stay sparse; otherwise 0
 };
 
 struct Survey {
@@ -80,6 +93,8 @@ class Rows {
   /// These rows as they lie, for sending to another process, where rows_of() makes Rows of them again.
   virtual Table table(std::span<const std::uint32_t> rows) const = 0;
   virtual std::size_t bytes() const = 0;
+  /// What a person should know of these rows: values that the training rows did not have.
+  virtual std::vector<std::string> remarks() const { return {}; }
 };
 
 /// Throws Error(Kind::data) if the table is not of the encoding's columns.

@@ -5,23 +5,25 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "data/portion.hpp"
 
 namespace dtrain::data {
 namespace {
 
 Index ceil_divide(Index a, Index b) { return (a + b - 1) / b; }
 
-/// Begin of the i-th of n nearly equal contiguous parts of `total`; the first total mod n parts are one longer.
-Index part_begin(Index total, Index n, Index i) { return total / n * i + std::min(i, total % n); }
-
 }  // namespace
 
 Division::Division(const job::Job& job, Index train_rows, std::vector<int> active)
+    : Division(job, Facts{train_rows, 0, "", {}}, std::move(active)) {}
+
+Division::Division(const job::Job& job, const Facts& facts, std::vector<int> active)
     : shard_(job.data.sharing == job::Sharing::shard),
       shuffle_(job.data.shuffle),
+      shards_(facts.shards),
       partition_(job.data.partition.by),
       seed_(job.seed),
-      rows_(train_rows),
+      rows_(facts.train_rows),
       batch_(std::max<Index>(1, job.train.batch)),
       epochs_(job.train.epochs),
       step_limit_(job.train.steps) {
@@ -118,8 +120,29 @@ std::span<const std::uint32_t> Division::shard_rows(Index step, std::size_t shar
 
 /// Stride and contiguous shards have the same sizes: nearly equal, the first ones longer.
 void Division::size_shards() {
-  const Index shards = std::ssize(first_) - 1;
-  for (Index i = 0; i <= shards; ++i) first_[static_cast<std::size_t>(i)] = part_begin(rows_, shards, i);
+  const std::size_t shards = first_.size() - 1;
+  const bool counted = !shards_.rows.empty();
+  if (counted && shards_.rows.size() != shards) fail(Kind::internal, "the shards are of another number of workers");
+  if (!counted) shards_.rows.resize(shards);
+  std::vector<Index> sizes(shards, 0);
+  for (std::size_t i = 0; counted && i < shards; ++i)
+    sizes[i] = std::accumulate(shards_.rows[i].begin(), shards_.rows[i].end(), Index{0});
+  if (!counted && by_class(partition_)) fail(Kind::internal, "nobody has counted the classes of the shards");
+  for (Index row = 0; !counted && row < rows_; ++row)
+    ++sizes[shard_of(partition_, seed_, row, rows_, static_cast<Index>(shards))];
+  std::partial_sum(sizes.begin(), sizes.end(), first_.begin() + 1);
+}
+
+void Division::know(const Rows& train_rows) {
+  if (shard_ && by_class(partition_))
+    members_ = data::shard_rows(partition_, seed_, rows_, classes_of(train_rows.targets()), shards_);
+}
+
+/// What a hash says is listed when it is first needed: roles that only count never need it.
+void Division::list_members() {
+  if (!shard_ || !members_.empty()) return;
+  if (by_class(partition_)) fail(Kind::internal, "the rows of shards by class are not known");
+  if (partition_ == job::PartitionBy::hash) members_ = data::shard_rows(partition_, seed_, rows_, {}, shards_);
 }
 
 void Division::deal_steps() {
@@ -154,6 +177,7 @@ void Division::deal_batch(Index batch, std::span<std::uint32_t> taken) {
 }
 
 void Division::shuffle(std::uint32_t epoch) {
+  list_members();
   if (!shard_ && shuffle_) permutation(seed_, Purpose::shuffle, epoch, rows_, order_);
   order_.resize(static_cast<std::size_t>(rows_));
   if (!shard_ && !shuffle_) std::iota(order_.begin(), order_.end(), 0u);
@@ -170,9 +194,11 @@ void Division::shuffle_shard(std::uint32_t epoch, std::size_t shard) {
   std::iota(scratch_.begin(), scratch_.end(), 0u);
   if (shuffle_) permutation(seed_, Purpose::shuffle, index, length, scratch_);
   const bool stride = partition_ == job::PartitionBy::stride;
-  for (std::size_t k = 0; k < scratch_.size(); ++k)
-    order_[static_cast<std::size_t>(begin) + k] = static_cast<std::uint32_t>(
-        stride ? scratch_[k] * shards + shard : static_cast<std::size_t>(begin) + scratch_[k]);
+  for (std::size_t k = 0; k < scratch_.size(); ++k) {
+    const std::size_t place = static_cast<std::size_t>(begin) + scratch_[k];
+    order_[static_cast<std::size_t>(begin) + k] =
+        !members_.empty() ? members_[place] : static_cast<std::uint32_t>(stride ? scratch_[k] * shards + shard : place);
+  }
 }
 
 }  // namespace dtrain::data

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "data/data.hpp"
 #include "job/job.hpp"
 
 namespace dtrain::data {
@@ -15,7 +16,12 @@ namespace dtrain::data {
 class Division {
  public:
   /// `active`: the ranks that share the rows, ascending.
+  Division(const job::Job& job, const Facts& facts, std::vector<int> active);
+  /// Where the number of rows tells all: not for shards by class.
   Division(const job::Job& job, Index train_rows, std::vector<int> active);
+
+  /// Shards by class need the classes before the first rows(); counts do without. Does nothing for other shards.
+  void know(const Rows& train_rows);
 
   Index steps_per_epoch() const;
   Index total_steps() const;  ///< epochs, cut by train.steps
@@ -40,6 +46,7 @@ class Division {
   Index place_of(int rank) const;
   void shuffle(std::uint32_t epoch);
   void size_shards();
+  void list_members();
   void deal_steps();
   void deal_batch(Index batch, std::span<std::uint32_t> taken);
   void shuffle_shard(std::uint32_t epoch, std::size_t shard);
@@ -47,6 +54,7 @@ class Division {
   Index shard_count(Index step, std::size_t shard) const;
 
   bool shard_, shuffle_;
+  Shards shards_;  ///< empty where only the number of rows is known
   job::PartitionBy partition_;
   std::uint64_t seed_;
   Index rows_, batch_, epochs_, step_limit_;
@@ -56,6 +64,7 @@ class Division {
 
   // shard only. Shards belong to the ranks 0..shards-1, present or not; sizes and counts are the same in every epoch.
   std::vector<Index> first_;            ///< shard i is order_[first_[i], first_[i+1])
+  std::vector<std::uint32_t> members_;  ///< rows of the shards; empty where a row's number tells its place
   std::vector<std::uint32_t> borders_;  ///< [step in epoch, shard]: rows of the shard that earlier steps took
   std::vector<std::size_t> absent_;     ///< shards whose rank is not active
   std::vector<std::uint32_t> scratch_;  ///< a permutation, or the rows of one part; holds what it may ever need

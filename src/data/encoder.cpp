@@ -29,7 +29,42 @@ std::vector<std::int32_t> features_of_levels(const std::vector<std::string>& lev
   return features;
 }
 
+std::vector<std::int32_t> buckets_of_levels(const std::vector<std::string>& levels, const Encoding::Column& column) {
+  std::vector<std::int32_t> features;
+  for (const std::string& level : levels)
+    features.push_back(static_cast<std::int32_t>(bucket_of(column.name, level, column.buckets)));
+  return features;
+}
+
+/// The parts of each level that is a date, through all steps; of a missing one what stands for it.
+std::vector<float> parts_of_levels(const std::vector<std::string>& levels, const Encoding::Column& column) {
+  std::vector<float> values;
+  for (const std::string& level : levels) {
+    const std::optional<Date> date = level.empty() ? std::nullopt : parse_date(level);
+    for (std::size_t p = 0; p < column.parts.size(); ++p) {
+      double value = std::nan("");
+      if (date) value = part_of(*date, column.parts[p]);
+      if (level.empty() && !column.part_fills.empty()) value = column.part_fills[p];
+      values.push_back(static_cast<float>(std::isnan(value) ? value : column.steps.apply(value)));
+    }
+  }
+  return values;
+}
+
+/// The first row whose cell is bad(), which there is.
+template <class Bad>
+std::uint32_t first_row(const Table& table, Bad bad) {
+  std::uint32_t row = 0;
+  while (static_cast<Index>(row) + 1 < table.rows() && !bad(row)) ++row;
+  return row;
+}
+
 }  // namespace
+
+float Encoder::Work::number(float value) const {
+  if (std::isnan(value)) return fill;
+  return idle ? value : static_cast<float>(steps.apply(value));
+}
 
 Encoder::Encoder(const Table& table, const Encoding& encoding)
     : table_(table), affine_(encoding.shift, encoding.scale), width_(encoding.width) {
@@ -40,7 +75,7 @@ Encoder::Encoder(const Table& table, const Encoding& encoding)
     match(encoding);
     sparse_ = width_ >= sparse_width && width_ >= sparse_per_column * std::ssize(work_) &&
               std::all_of(work_.begin(), work_.end(), [this](const Work& work) {
-                return work.kind == Work::Kind::number || affine_.keeps_zero(work.feature);
+                return work.kind != Work::Kind::one_hot || affine_.keeps_zero(work.feature);
               });
   }
 }
@@ -78,29 +113,88 @@ Encoder::Work Encoder::work_on(const Encoding::Column& column) const {
       std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.name == column.name; });
   if (found == columns.end())
     throw table_.file_error(fmt::format("of the training data: there is no column '{}'", column.name));
-  const bool categorical = !column.levels.empty();
-  if (found->text != categorical)
+  if (found->text != column.is_text())
     throw table_.file_error(fmt::format("column '{}' holds {} here, but {} in the training data", column.name,
-                                        found->text ? "texts" : "numbers", categorical ? "texts" : "numbers"));
+                                        found->text ? "texts" : "numbers", column.is_text() ? "texts" : "numbers"));
   Work work;
   work.cell = static_cast<std::size_t>(found - columns.begin());
-  work.fill = static_cast<float>(column.fill.value_or(0));
-  if (!categorical) return work;
-  work.kind = Work::Kind::one_hot;
-  work.count = column.levels.size();
-  work.features = features_of_levels(found->levels, column.levels);
+  work.count = size(column.features());
+  work.steps = column.steps;
+  work.idle = column.steps.idle();
+  work.fill = static_cast<float>(column.steps.apply(column.fill.value_or(0)));
+  if (column.is_text()) work.kind = column.as == job::ColumnAs::date ? Work::Kind::numbers : Work::Kind::one_hot;
+  if (column.as == job::ColumnAs::category) work.features = features_of_levels(found->levels, column.levels);
+  if (column.as == job::ColumnAs::hash) work.features = buckets_of_levels(found->levels, column);
+  if (column.as == job::ColumnAs::date) work.values = parts_of_levels(found->levels, column);
   return work;
 }
 
-/// Throws at the first missing number if there is nothing to replace it by.
 void Encoder::check_cells(const Work& work, const Encoding::Column& column) const {
-  if (work.kind != Work::Kind::number || column.fill || table_.columns()[work.cell].missing == 0) return;
-  for (std::uint32_t row = 0; row < table_.rows(); ++row)
-    if (std::isnan(table_.cells(row)[work.cell]))
+  if (column.is_text()) return check_levels(work, column);
+  check_numbers(work, column);
+}
+
+/// Throws at the first missing number if there is nothing to replace it by, and at the first without a logarithm.
+void Encoder::check_numbers(const Work& work, const Encoding::Column& column) const {
+  const bool fills = column.fill || table_.columns()[work.cell].missing == 0;
+  if (fills && column.steps.log == job::Logarithm::none) return;
+  for (std::uint32_t row = 0; row < table_.rows(); ++row) {
+    const float cell = table_.cells(row)[work.cell];
+    if (std::isnan(cell) && !column.fill)
       throw table_.error(row, static_cast<Index>(work.cell),
                          fmt::format("column '{}' has no number here; set data.csv.missing to mean or zero, or add the "
                                      "column to data.csv.ignore",
                                      column.name));
+    if (std::isnan(work.number(cell)))
+      throw table_.error(row, static_cast<Index>(work.cell),
+                         fmt::format("column '{}': {} has no logarithm; clip_low of its entry in data.columns may help",
+                                     column.name, std::isnan(cell) ? column.fill.value_or(0) : double{cell}));
+  }
+}
+
+/// Throws at the first cell that is no date, or that is missing and may not be.
+void Encoder::check_levels(const Work& work, const Encoding::Column& column) const {
+  const std::vector<std::string>& levels = table_.columns()[work.cell].levels;
+  for (std::size_t level = 0; level < levels.size(); ++level) {
+    const bool missing = levels[level].empty(), date = work.kind == Work::Kind::numbers;
+    const auto first = work.values.begin() + std::ssize(work.values) / std::ssize(levels) * static_cast<Index>(level);
+    const bool bad =
+        date ? std::any_of(first, first + static_cast<Index>(work.count), [](float v) { return std::isnan(v); })
+             : missing && column.required;
+    if (!bad) continue;
+    const auto row = first_row(
+        table_, [&](std::uint32_t r) { return std::bit_cast<std::uint32_t>(table_.cells(r)[work.cell]) == level; });
+    const std::string wanted = column.steps.log != job::Logarithm::none && !missing && parse_date(levels[level])
+                                   ? "a date whose parts have logarithms"
+                                   : "a date, such as 2024-02-29 or 2024-02-29T18:30:00, or seconds since 1970";
+    if (missing)
+      throw table_.error(
+          row, static_cast<Index>(work.cell),
+          fmt::format("column '{}' has no value here; give its entry in data.columns a `missing`", column.name));
+    throw table_.error(row, static_cast<Index>(work.cell),
+                       fmt::format("column '{}' must be {}, got '{}'", column.name, wanted, levels[level]));
+  }
+}
+
+std::vector<std::string> Encoder::remarks(const Selection& rows) const {
+  std::vector<std::string> out;
+  for (const Work& work : work_) {
+    if (work.kind != Work::Kind::one_hot) continue;
+    if (std::find(work.features.begin(), work.features.end(), -1) == work.features.end()) continue;
+    Index cells = 0;
+    std::string example;
+    for (std::size_t i = 0; static_cast<Index>(i) < rows.count(); ++i) {
+      const auto level = std::bit_cast<std::uint32_t>(table_.cells(rows[i])[work.cell]);
+      if (level >= work.features.size() || work.features[level] >= 0) continue;
+      if (cells++ == 0) example = table_.columns()[work.cell].levels[level];
+    }
+    if (cells > 0)
+      out.push_back(
+          fmt::format("column '{}': {} of {} rows have values that the training rows lack, such as '{}'; no "
+                      "feature stands for them",
+                      table_.columns()[work.cell].name, cells, rows.count(), example));
+  }
+  return out;
 }
 
 void Encoder::encode(std::uint32_t row, float* out) const {
@@ -120,7 +214,12 @@ void Encoder::encode_cells(std::span<const float> cells, float* out) const {
     const float cell = cells[work.cell];
     float* to = out + work.feature;
     switch (work.kind) {
-      case Work::Kind::number: *to = std::isnan(cell) ? work.fill : cell; break;
+      case Work::Kind::number: *to = work.number(cell); break;
+      case Work::Kind::numbers: {
+        const auto level = std::bit_cast<std::uint32_t>(cell);
+        for (std::size_t p = 0; p < work.count; ++p) to[p] = work.values.at(level * work.count + p);
+        break;
+      }
       case Work::Kind::one_hot: {
         std::fill_n(to, work.count, 0.0f);
         const auto level = std::bit_cast<std::uint32_t>(cell);
@@ -153,7 +252,10 @@ void Encoder::append(std::uint32_t row, SparseBatch& batch) const {
   for (const Work& work : work_) {
     const float cell = cells[work.cell];
     if (work.kind == Work::Kind::number) {
-      add(work.feature, std::isnan(cell) ? work.fill : cell);
+      add(work.feature, work.number(cell));
+    } else if (work.kind == Work::Kind::numbers) {
+      const auto level = std::bit_cast<std::uint32_t>(cell);
+      for (std::size_t p = 0; p < work.count; ++p) add(work.feature + p, work.values.at(level * work.count + p));
     } else if (const auto level = std::bit_cast<std::uint32_t>(cell); level < work.features.size()) {
       if (work.features[level] >= 0) add(work.feature + static_cast<std::size_t>(work.features[level]), 1);
     }
@@ -215,8 +317,7 @@ std::vector<float> encode_targets(const Table& table, const Encoding& encoding, 
 
 Schema schema_of(const Encoding& encoding, bool target_required) {
   Schema schema;
-  for (const Encoding::Column& column : encoding.columns)
-    schema.columns.push_back({column.name, !column.levels.empty()});
+  for (const Encoding::Column& column : encoding.columns) schema.columns.push_back({column.name, column.is_text()});
   schema.target = encoding.target_name;
   schema.width = encoding.width;
   schema.target_required = target_required;

@@ -7,6 +7,7 @@
 #include "data/affine.hpp"
 #include "data/data.hpp"
 #include "data/schema.hpp"
+#include "data/selection.hpp"
 #include "data/table.hpp"
 
 namespace dtrain::data {
@@ -24,24 +25,35 @@ class Encoder {
 
   /// Whether most features of a row are zero, and stay so.
   bool sparse() const { return sparse_; }
+  /// Values of categories, among these rows, that have no feature: the training rows did not have them.
+  std::vector<std::string> remarks(const Selection& rows) const;
+
   /// Adds one row to `batch`: begins included. sparse() only.
   void append(std::uint32_t row, SparseBatch& batch) const;
 
   std::size_t bytes() const;
 
  private:
-  /// One column of cells: a number, or a level that becomes one of several indicators.
+  /// One column of cells: a number, a level that becomes one of several indicators (category, hash), or a level that
+  /// becomes several numbers (date).
   struct Work {
-    enum class Kind { number, one_hot } kind = Kind::number;
+    enum class Kind { number, one_hot, numbers } kind = Kind::number;
     std::size_t cell = 0;                ///< in the table's row
     std::size_t feature = 0, count = 1;  ///< features [feature, feature + count)
-    float fill = 0;                      ///< number: what a missing one becomes
+    float fill = 0;                      ///< number: what a missing one becomes, after `steps`
+    NumberSteps steps;                   ///< number
+    bool idle = true;                    ///< `steps` change nothing
     std::vector<std::int32_t> features;  ///< one_hot: of each of the table's levels, relative to feature; -1: none
+    std::vector<float> values;           ///< numbers: [level, count]; NaN: not to be had
+
+    float number(float value) const;
   };
 
   void match(const Encoding& encoding);
   Work work_on(const Encoding::Column& column) const;
   void check_cells(const Work& work, const Encoding::Column& column) const;
+  void check_numbers(const Work& work, const Encoding::Column& column) const;
+  void check_levels(const Work& work, const Encoding::Column& column) const;
   void check_width(const Encoding& encoding) const;
   void encode_cells(std::span<const float> cells, float* out) const;
   void encode_sparse(const SparseRow& row, float* out) const;

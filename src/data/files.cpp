@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "data/contents.hpp"
 #include "data/csv_table.hpp"
+#include "data/generate.hpp"
 #include "data/idx.hpp"
 #include "data/libsvm.hpp"
 
@@ -44,6 +45,21 @@ Table read_files(const job::Data& data, const job::Files& files, const Schema* s
     case job::Format::generated: break;
   }
   fail(Kind::data, "generated data has no files: name a data format");
+}
+
+std::optional<Table> raw_part(const job::Job& job, Part part, const Table* train) {
+  if (job.data.format == job::Format::generated) {
+    if (part == Part::test && job.data.generate.test_rows == 0) return std::nullopt;
+    return generated_table(job.data.generate, job.seed, part);
+  }
+  if (part == Part::train) return read_files(job.data, job.data.train, nullptr);
+  if (job.data.test.features.empty()) return std::nullopt;
+  Schema schema;
+  for (const Column& column : train->columns()) schema.columns.push_back({column.name, column.text});
+  schema.target = train->target() ? train->target()->name : "";
+  schema.width = train->width();
+  schema.target_required = false;
+  return read_files(job.data, job.data.test, &schema);
 }
 
 }  // namespace dtrain::data

@@ -28,7 +28,7 @@ class Worklist {
   };
   static constexpr int most_drops = 3;
 
-  Worklist(const job::Job& job, Index train_rows);
+  Worklist(const job::Job& job, const Facts& facts);
 
   /// What `rank` works on in this round; nullopt: there is nothing left for it.
   std::optional<Portion> of(int rank) const { return now_.at(static_cast<std::size_t>(rank)); }

@@ -19,8 +19,8 @@ Keys make_table() {
 }
 
 /// The default of a key goes in by the same setter as any value.
-void set_default(const Key& key, Job& job, std::size_t layer) {
-  key.set(job, layer, default_node(key), [&](const Node&, const std::string& message) {
+void set_default(const Key& key, Job& job, std::size_t entry) {
+  key.set(job, entry, default_node(key), [&](const Node&, const std::string& message) {
     fail(Kind::internal, "the default of {} {}", key.info.path, message);
   });
 }
@@ -67,12 +67,16 @@ Node default_node(const Key& key) {
 
 void set_defaults(Job& job) {
   for (const Key& key : table())
-    if (key.set && !key.in_layer()) set_default(key, job, 0);
+    if (key.set && !key.in_list()) set_default(key, job, 0);
 }
 
-void set_layer_defaults(Job& job, std::size_t layer) {
+void set_entry_defaults(Job& job, const std::string& list, std::size_t entry) {
   for (const Key& key : table())
-    if (key.in_layer() && !key.required()) set_default(key, job, layer);
+    if (key.in_list() && key.list_path() == list && !key.required()) set_default(key, job, entry);
+}
+
+std::size_t entries_of(const Key& key, const Job& job) {
+  return key.in_list() ? find(key.list_path())->list.size(job) : 1;
 }
 
 const std::vector<KeyInfo>& keys() {

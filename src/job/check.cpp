@@ -11,8 +11,11 @@ namespace dtrain::job {
 Rules::Rules(const Job& whole, const Given& given, Findings& findings)
     : job(whole), copy_(whole), given_(given), findings_(findings) {
   set_defaults(defaults_);
-  defaults_.model.layers.resize(1);
-  set_layer_defaults(defaults_, 0);
+  for (const Key& key : table()) {
+    if (key.shape != Shape::list_of_maps) continue;
+    key.list.resize(defaults_, 1);
+    set_entry_defaults(defaults_, key.info.path, 0);
+  }
   resolved_ = defaults_;
   resolved_.sync = resolve_sync(defaults_.sync, whole.topology.workers);
 }
@@ -28,12 +31,12 @@ bool Rules::sound(Paths paths) const {
 bool Rules::changed(const std::string& path) const {
   if (!given(path) || !sound({path})) return false;
   const std::size_t open = path.find('['), close = path.find(']');
-  const bool in_layer = open != std::string::npos && close != std::string::npos;
-  const Key* key = find(in_layer ? path.substr(0, open + 1) + path.substr(close) : path);
+  const bool in_entry = open != std::string::npos && close != std::string::npos;
+  const Key* key = find(in_entry ? path.substr(0, open + 1) + path.substr(close) : path);
   if (!key || !key->get) return false;
-  const auto layer = in_layer ? parse_integer(path.substr(open + 1, close - open - 1)).value_or(0) : 0;
+  const auto entry = in_entry ? parse_integer(path.substr(open + 1, close - open - 1)).value_or(0) : 0;
   Job now = copy_, then = defaults_, resolved = resolved_;
-  const std::string value = key->get(now, static_cast<std::size_t>(layer));
+  const std::string value = key->get(now, static_cast<std::size_t>(entry));
   return value != key->get(then, 0) && value != key->get(resolved, 0);
 }
 

@@ -49,6 +49,7 @@ class Rules {
 
 void check_model(Rules& rules);
 void check_data(Rules& rules);
+void check_columns(Rules& rules);  ///< called by check_data()
 void check_train(Rules& rules);
 void check_cluster(Rules& rules);
 void check_sync(Rules& rules);

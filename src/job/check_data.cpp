@@ -123,10 +123,16 @@ void check_data(Rules& rules) {
   if (data.format != Format::tsv) check_foreign(rules, "data.csv", Format::csv, "csv");
   check_foreign(rules, "data.libsvm", Format::libsvm, "libsvm");
   check_foreign(rules, "data.generate", Format::generated, "generated");
-  if (data.normalize.target != Fit::none && rules.job.model.loss != Loss::mean_squared_error)
+  check_columns(rules);
+  const bool regression = rules.job.model.loss == Loss::mean_squared_error;
+  if (data.normalize.target != Fit::none && !regression)
     rules.error({"data.normalize.target", "model.loss"},
                 "data.normalize.target is for numbers: with this loss the "
                 "target is a class");
+  const bool by_class = data.partition.by == PartitionBy::label || data.partition.by == PartitionBy::dirichlet;
+  if (by_class && data.sharing == Sharing::shard && regression)
+    rules.error({"data.partition.by", "model.loss"},
+                "data.partition.by label and dirichlet cut by classes: with this loss the target is a number");
   if (data.sharing != Sharing::shard)
     rules.idle("data.partition.by", "only data.sharing shard cuts the rows into parts");
   if (data.partition.by != PartitionBy::dirichlet)

@@ -18,6 +18,7 @@ namespace dtrain::job {
 enum class Shape {
   map,
   map_or_path,
+  map_or_word,  ///< the word stands for the defaults of the keys below
   list_of_maps,
   list_of_text,
   text,
@@ -58,9 +59,15 @@ std::string out_of(const Bounds& bounds, double value, const std::string& text);
 /// Told what is wrong with a value; the message goes on where the key's path ends ("must be at least 0, got -3").
 using Complain = std::function<void(const Node& at, const std::string& message)>;
 
-/// The field of a key; `layer` counts entries of model.layers and matters to its keys only.
+/// The field of a key; `entry` counts the maps of the list that the key stands in, and matters to such keys only.
 template <class T>
-using Access = std::function<T&(Job& job, std::size_t layer)>;
+using Access = std::function<T&(Job& job, std::size_t entry)>;
+
+/// A list of maps: how many there are, and how it is made that long.
+struct ListAccess {
+  std::function<std::size_t(const Job& job)> size;
+  std::function<void(Job& job, std::size_t size)> resize;
+};
 
 /// The functions are empty for maps and lists of maps, which have no value of their own.
 struct Key {
@@ -68,12 +75,16 @@ struct Key {
   Shape shape = Shape::text;
   Bounds bounds;
   /// Takes a value over, or complains and leaves the field as it was.
-  std::function<void(Job& job, std::size_t layer, const Node& value, const Complain& complain)> set;
+  std::function<void(Job& job, std::size_t entry, const Node& value, const Complain& complain)> set;
   /// The value as YAML on one line, which `set` reads back to the same.
-  std::function<std::string(Job& job, std::size_t layer)> get;
+  std::function<std::string(Job& job, std::size_t entry)> get;
+  ListAccess list;      ///< of a list of maps
+  std::string example;  ///< how a required key may be given, for messages
 
   bool required() const { return info.default_text == "(required)"; }
-  bool in_layer() const { return info.path.find("[].") != std::string::npos; }
+  /// The list of maps that the key stands in ("model.layers" for "model.layers[].dense"), or "".
+  std::string list_path() const { return info.path.substr(0, in_list() ? info.path.find("[].") : 0); }
+  bool in_list() const { return info.path.find("[].") != std::string::npos; }
 };
 
 using Keys = std::vector<Key>;
@@ -90,10 +101,12 @@ std::vector<std::string> children_of(const std::string& path);
 
 /// The default text of a key that has a value, as a tree.
 Node default_node(const Key& key);
-/// Sets every key outside model.layers to its default.
+/// Sets every key outside lists of maps to its default.
 void set_defaults(Job& job);
-/// Sets the keys of one layer to their defaults.
-void set_layer_defaults(Job& job, std::size_t layer);
+/// Sets the keys of one entry of a list of maps to their defaults.
+void set_entry_defaults(Job& job, const std::string& list, std::size_t entry);
+/// How many maps the key's list holds; 1 for a key in none, whose `entry` is 0.
+std::size_t entries_of(const Key& key, const Job& job);
 
 /// `text` as YAML that reads back as the same text.
 std::string to_yaml(const std::string& text);
@@ -101,6 +114,7 @@ std::string to_yaml(const std::string& text);
 // Sections of the catalogue, one file each.
 void add_model_keys(Keys& keys);
 void add_data_keys(Keys& keys);
+void add_column_keys(Keys& keys);  ///< called by add_data_keys() in its place
 void add_train_keys(Keys& keys);
 void add_cluster_keys(Keys& keys);
 void add_sync_keys(Keys& keys);  ///< called by add_cluster_keys() in its place
@@ -128,26 +142,68 @@ Key delay_key(std::string path, Access<double> field, std::string help);
 Key rate_key(std::string path, Access<double> field, std::string help);
 Key assertion_list_key(std::string path, Access<std::vector<Assertion>> field, std::string help);
 
+/// A list of maps that must hold at least one, if it is required.
+Key map_list_key(std::string path, ListAccess list, bool required, std::string example, std::string help);
+/// A required key, with an example of its value.
+Key required_key(Key key, std::string example);
+
 /// Adds the unit that a person should think of.
 Key in_unit(Key key, std::string unit);
 
 /// The text of a node, or nullptr after a complaint that it "must be `what`".
 const std::string* text_of(const Node& node, const std::string& what, const Complain& complain);
+/// Whether the node is a list, or nothing; complains otherwise that it "must be a list of `what`".
+bool is_list(const Node& node, const std::string& what, const Complain& complain);
 /// Index of the choice that a node names.
 std::optional<std::size_t> choose(const Node& node, const std::vector<std::string>& choices, const Complain& complain);
 
 template <class E>
 Key choice_key(std::string path, Access<E> field, const std::vector<std::pair<std::string, E>>& choices,
                std::string default_text, std::string help) {
-  Key key{{std::move(path), "choice", "", "", {}, std::move(default_text), std::move(help)}, Shape::choice, {}, {}, {}};
+  Key key{{std::move(path), "choice", "", "", {}, std::move(default_text), std::move(help)},
+          Shape::choice,
+          {},
+          {},
+          {},
+          {},
+          {}};
   for (const auto& choice : choices) key.info.choices.push_back(choice.first);
-  key.set = [=, names = key.info.choices](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
-    if (const auto chosen = choose(node, names, complain)) field(job, layer) = choices[*chosen].second;
+  key.set = [=, names = key.info.choices](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
+    if (const auto chosen = choose(node, names, complain)) field(job, entry) = choices[*chosen].second;
   };
-  key.get = [=](Job& job, std::size_t layer) {
+  key.get = [=](Job& job, std::size_t entry) {
     for (const auto& [name, value] : choices)
-      if (value == field(job, layer)) return name;
+      if (value == field(job, entry)) return name;
     return std::string();
+  };
+  return key;
+}
+
+/// A list of words, each one of the choices.
+template <class E>
+Key choice_list_key(std::string path, Access<std::vector<E>> field,
+                    const std::vector<std::pair<std::string, E>>& choices, std::string default_text, std::string help) {
+  Key key{{std::move(path), "list of choices", "", "", {}, std::move(default_text), std::move(help)},
+          Shape::list_of_text,
+          {},
+          {},
+          {},
+          {},
+          {}};
+  for (const auto& choice : choices) key.info.choices.push_back(choice.first);
+  key.set = [=, names = key.info.choices](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
+    if (!is_list(node, "words", complain)) return;
+    std::vector<E> chosen;
+    for (const Entry& item : node.entries)
+      if (const auto which = choose(item.value, names, complain)) chosen.push_back(choices[*which].second);
+    field(job, entry) = std::move(chosen);
+  };
+  key.get = [=](Job& job, std::size_t entry) {
+    std::string text;
+    for (const E value : field(job, entry))
+      for (const auto& [name, named] : choices)
+        if (named == value) text += (text.empty() ? "" : ", ") + name;
+    return "[" + text + "]";
   };
   return key;
 }

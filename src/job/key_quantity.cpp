@@ -107,15 +107,17 @@ Key any_time_key(std::string path, Access<double> field, const Bounds& bounds, s
           Shape::time,
           bounds,
           {},
+          {},
+          {},
           {}};
-  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
+  key.set = [=](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
     const auto length = length_of(node, false, true, units, complain);
     if (!length) return;
     if (length->value == 0 && bounds.low_open) return complain(node, fmt::format("must be above 0, got {}", node.text));
-    field(job, layer) = length->value;
+    field(job, entry) = length->value;
   };
-  key.get = [=](Job& job, std::size_t layer) {
-    const double seconds = field(job, layer);
+  key.get = [=](Job& job, std::size_t entry) {
+    const double seconds = field(job, entry);
     return seconds == 0 ? std::string("0") : shortest(seconds) + " s";
   };
   return key;
@@ -143,12 +145,14 @@ Key length_key(std::string path, Access<Length> field, bool time_too, std::strin
           Shape::length,
           at_least(0),
           {},
+          {},
+          {},
           {}};
-  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
-    if (const auto length = length_of(node, true, time_too, units, complain)) field(job, layer) = *length;
+  key.set = [=](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
+    if (const auto length = length_of(node, true, time_too, units, complain)) field(job, entry) = *length;
   };
-  key.get = [=](Job& job, std::size_t layer) {
-    const Length& length = field(job, layer);
+  key.get = [=](Job& job, std::size_t entry) {
+    const Length& length = field(job, entry);
     if (length.value == 0) return std::string("0");
     const char* unit = length.unit == Unit::step ? "step" : length.unit == Unit::epoch ? "epoch" : "s";
     return fmt::format("{} {}", shortest(length.value), unit);
@@ -165,36 +169,43 @@ Key delay_key(std::string path, Access<double> field, std::string help) {
 }
 
 Key rate_key(std::string path, Access<double> field, std::string help) {
-  Key key{{std::move(path), "rate", ">= 0", rate_units, {}, "0", std::move(help)}, Shape::rate, at_least(0), {}, {}};
-  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
-    if (const auto rate = rate_of(node, complain)) field(job, layer) = *rate;
+  Key key{{std::move(path), "rate", ">= 0", rate_units, {}, "0", std::move(help)},
+          Shape::rate,
+          at_least(0),
+          {},
+          {},
+          {},
+          {}};
+  key.set = [=](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
+    if (const auto rate = rate_of(node, complain)) field(job, entry) = *rate;
   };
-  key.get = [=](Job& job, std::size_t layer) { return rate_text(field(job, layer)); };
+  key.get = [=](Job& job, std::size_t entry) { return rate_text(field(job, entry)); };
   return key;
 }
 
 Key assertion_list_key(std::string path, Access<std::vector<Assertion>> field, std::string help) {
-  Key key{{std::move(path), "list of text", "", "", {}, "[]", std::move(help)}, Shape::list_of_text, {}, {}, {}};
-  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
+  Key key{
+      {std::move(path), "list of text", "", "", {}, "[]", std::move(help)}, Shape::list_of_text, {}, {}, {}, {}, {}};
+  key.set = [=](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
     const std::string what = "a list of comparisons, such as [test.accuracy >= 0.97]";
     if (node.kind != Node::Kind::list && node.kind != Node::Kind::empty)
       return complain(node, fmt::format("must be {}, got {}", what, describe(node.kind)));
     std::vector<Assertion> assertions;
-    for (const Entry& entry : node.entries) {
-      const std::string* text = text_of(entry.value, what, complain);
+    for (const Entry& item : node.entries) {
+      const std::string* text = text_of(item.value, what, complain);
       if (!text) continue;
       if (auto assertion = parse_assertion(*text)) {
         assertions.push_back(std::move(*assertion));
       } else {
-        complain(entry.value,
+        complain(item.value,
                  fmt::format("needs a metric, one of >= > <= < == != and a number, got {}", in_quotes(*text)));
       }
     }
-    field(job, layer) = std::move(assertions);
+    field(job, entry) = std::move(assertions);
   };
-  key.get = [=](Job& job, std::size_t layer) {
+  key.get = [=](Job& job, std::size_t entry) {
     std::vector<std::string> items;
-    for (const Assertion& assertion : field(job, layer)) items.push_back(to_yaml(assertion.text));
+    for (const Assertion& assertion : field(job, entry)) items.push_back(to_yaml(assertion.text));
     return fmt::format("[{}]", fmt::join(items, ", "));
   };
   return key;

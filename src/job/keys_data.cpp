@@ -5,6 +5,23 @@
 namespace dtrain::job {
 namespace {
 
+/// `error`, or a map with the number of rows that may be left out.
+Key bad_row_key() {
+  Key key = map_key("data.on_bad_row",
+                    "What a row that cannot be read does: error, or {skip_max: K}: up to K of them are left out.");
+  key.shape = Shape::map_or_word;
+  key.info.type = "map or word";
+  key.info.choices = {"error"};
+  key.info.default_text = "error";
+  key.set = [](Job& job, std::size_t, const Node& node, const Complain& complain) {
+    if (node.kind != Node::Kind::text || node.text != "error")
+      return complain(node, "must be error or {skip_max: K}, got " +
+                                (node.kind == Node::Kind::text ? in_quotes(node.text) : describe(node.kind)));
+    job.data.skip_bad_rows = 0;
+  };
+  return key;
+}
+
 Key map_or_path(std::string path, std::string help) {
   Key key = map_key(std::move(path), std::move(help));
   key.shape = Shape::map_or_path;
@@ -18,14 +35,14 @@ Key delimiter_key() {
   Key key = text_key("data.csv.delimiter", field, ",",
                      "What stands between two fields: one character, tab, or space for runs of blanks.");
   key.info.range = "one character, tab or space";
-  key.set = [=](Job& job, std::size_t layer, const Node& node, const Complain& complain) {
+  key.set = [=](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
     const std::string* text = text_of(node, "one character, tab or space", complain);
     if (!text) return;
     const std::string name = *text == "\t" ? "tab" : *text == " " ? "space" : *text;
     const bool visible = name.size() == 1 && name[0] > ' ' && name[0] < 0x7f && name != "\"";
     if (!visible && name != "tab" && name != "space")
       return complain(node, "must be one character, tab or space, got " + in_quotes(*text));
-    field(job, layer) = name;
+    field(job, entry) = name;
   };
   return key;
 }
@@ -62,6 +79,14 @@ void add_file_keys(Keys& keys) {
                             "Share of the training rows kept for testing where there is no test file."));
 }
 
+void add_bad_row_keys(Keys& keys) {
+  keys.push_back(bad_row_key());
+  keys.push_back(in_unit(integer_key("data.on_bad_row.skip_max", JOB_FIELD(data.skip_bad_rows), between(0, 1e9), "0",
+                                     "Rows that cannot be read and may be left out of a file; the summary counts "
+                                     "them."),
+                         "rows"));
+}
+
 void add_csv_keys(Keys& keys) {
   keys.push_back(map_key("data.csv", "How to read csv files."));
   keys.push_back(delimiter_key());
@@ -75,9 +100,10 @@ void add_csv_keys(Keys& keys) {
       text_list_key("data.csv.ignore", JOB_FIELD(data.csv.ignore), "[]", "Columns, by name or number, to leave out."));
   keys.push_back(text_list_key("data.csv.missing_values", JOB_FIELD(data.csv.missing_values),
                                "[\"\", NA, NaN, nan, \"?\"]", "Texts that stand for a missing value."));
-  keys.push_back(choice_key<Missing>("data.csv.missing", JOB_FIELD(data.csv.missing),
-                                     {{"error", Missing::error}, {"mean", Missing::mean}, {"zero", Missing::zero}},
-                                     "error", "What a missing number becomes; a missing category is one of its own."));
+  keys.push_back(choice_key<Missing>(
+      "data.csv.missing", JOB_FIELD(data.csv.missing),
+      {{"error", Missing::error}, {"mean", Missing::mean}, {"median", Missing::median}, {"zero", Missing::zero}},
+      "error", "What a missing number becomes; a missing category is one of its own."));
   keys.push_back(map_key("data.libsvm", "How to read libsvm files."));
   keys.push_back(integer_key("data.libsvm.features", JOB_FIELD(data.libsvm_features), between(0, 1e8), "0",
                              "Number of features; 0 takes the highest index in the training file."));
@@ -104,9 +130,10 @@ void add_generate_keys(Keys& keys) {
                             "Spread of blobs, deviation of line's target, blur and jitter of digits."));
 }
 
+const std::vector<std::pair<std::string, Fit>> fits{
+    {"none", Fit::none}, {"standardize", Fit::standardize}, {"min_max", Fit::min_max}};
+
 void add_fit_keys(Keys& keys) {
-  const std::vector<std::pair<std::string, Fit>> fits{
-      {"none", Fit::none}, {"standardize", Fit::standardize}, {"min_max", Fit::min_max}};
   keys.push_back(
       map_key("data.normalize", "What is done to numbers before training; fitted on the training rows only."));
   keys.push_back(number_key("data.normalize.scale", JOB_FIELD(data.normalize.scale), above(0), "1",
@@ -122,7 +149,9 @@ void add_fit_keys(Keys& keys) {
 void add_data_keys(Keys& keys) {
   keys.push_back(map_key("data", "Where the rows come from and how they are shared out."));
   add_file_keys(keys);
+  add_bad_row_keys(keys);
   add_csv_keys(keys);
+  add_column_keys(keys);
   add_generate_keys(keys);
   add_fit_keys(keys);
   keys.push_back(

@@ -5,9 +5,9 @@ namespace dtrain::job {
 namespace {
 
 void add_layer_keys(Keys& keys) {
-  Key dense = integer_key("model.layers[].dense", LAYER_FIELD(dense), between(1, 1e6), "(required)",
+  Key dense = integer_key("model.layers[].dense", LAYER_FIELD(dense), between(1, 1e6), "",
                           "Outputs of a dense layer; each is a weighted sum of all its inputs.");
-  keys.push_back(in_unit(std::move(dense), "outputs"));
+  keys.push_back(in_unit(required_key(std::move(dense), "dense: 10"), "outputs"));
   keys.push_back(choice_key<Activation>("model.layers[].activation", LAYER_FIELD(activation),
                                         {{"none", Activation::none},
                                          {"relu", Activation::relu},
@@ -45,11 +45,8 @@ void add_model_keys(Keys& keys) {
                           "Names the random draws of the whole run: the same seed gives the same run."));
   keys.push_back(map_key("model", "The network and what it minimises."));
   keys.back().info.default_text = "(required)";
-  Key layers = map_key("model.layers", "The layers, from the input to the output.");
-  layers.shape = Shape::list_of_maps;
-  layers.info.type = "list of maps";
-  layers.info.default_text = "(required)";
-  keys.push_back(std::move(layers));
+  keys.push_back(map_list_key("model.layers", LIST_FIELD(model.layers), true, "[{dense: 10}]",
+                              "The layers, from the input to the output."));
   add_layer_keys(keys);
   keys.push_back(choice_key<Loss>("model.loss", JOB_FIELD(model.loss),
                                   {{"softmax_cross_entropy", Loss::softmax_cross_entropy},

@@ -29,14 +29,14 @@ const Key* key_of(const std::vector<std::string>& parts, const Spot& spot, Findi
     const std::string next = map.empty() ? part : map + "." + part;
     if (!find(next)) {
       findings.error(
-          spot, here && here->set ? fmt::format("{} has no keys of its own", shown) : unknown_key(part, map, shown));
+          spot, here && here->get ? fmt::format("{} has no keys of its own", shown) : unknown_key(part, map, shown));
       return nullptr;
     }
     shown += (shown.empty() ? "" : ".") + part;
     map = next;
   }
-  static const Key layer = map_key("model.layers[]", "");
-  return map.size() > 2 && map.substr(map.size() - 2) == "[]" ? &layer : find(map);
+  static const Key whole_entry = map_key("", "");
+  return map.ends_with("[]") ? &whole_entry : find(map);
 }
 
 /// The entry `part` of `node`, made if a map lacks it; nullptr after a complaint.
@@ -60,7 +60,7 @@ Node* step_into(Node& node, const std::string& part, const std::string& shown, c
 }
 
 std::optional<Node> typed_value(const Key& key, const std::string& text, int k, Findings& findings) {
-  const bool structured = !key.set || key.shape == Shape::list_of_text;
+  const bool structured = !key.set || key.shape == Shape::list_of_text || key.shape == Shape::map_or_word;
   const std::string value(trim(text));
   const bool is_quoted = !value.empty() && (value.front() == '"' || value.front() == '\'');
   if (structured || is_quoted) return parse_value(value, k, findings);

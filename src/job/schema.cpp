@@ -50,8 +50,11 @@ Json shape_schema(const Key& key) {
   switch (key.shape) {
     case Shape::map: return open_map();
     case Shape::map_or_path: return any_of({{"type", "string"}}, open_map());
-    case Shape::list_of_maps: return {{"type", "array"}, {"minItems", 1}, {"items", open_map()}};
-    case Shape::list_of_text: return {{"type", "array"}, {"items", {{"type", Json::array({"string", "number"})}}}};
+    case Shape::map_or_word: return any_of({{"enum", key.info.choices}}, open_map());
+    case Shape::list_of_maps: return {{"type", "array"}, {"minItems", key.required() ? 1 : 0}, {"items", open_map()}};
+    case Shape::list_of_text:
+      if (!key.info.choices.empty()) return {{"type", "array"}, {"items", {{"enum", key.info.choices}}}};
+      return {{"type", "array"}, {"items", {{"type", Json::array({"string", "number"})}}}};
     case Shape::text: return {{"type", Json::array({"string", "number"})}};
     case Shape::path:
     case Shape::distribution: return {{"type", "string"}};
@@ -86,6 +89,7 @@ Json default_of(const Key& key) {
     case Shape::time:
     case Shape::rate:
     case Shape::length: return text == "0" ? Json(0) : Json(text);
+    case Shape::list_of_maps: return Json::array();
     case Shape::list_of_text: return texts_of(default_node(key));
     default: return text;
   }

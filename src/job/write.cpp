@@ -20,17 +20,26 @@ std::string indent(const std::string& path) {
   return std::string(2 * depth, ' ');
 }
 
-std::string layers_text(Job& job) {
+/// The maps of a list, one key a line.
+std::string entries_text(const Key& list, Job& job) {
   std::string out;
-  for (std::size_t layer = 0; layer < job.model.layers.size(); ++layer) {
+  const std::string margin = indent(list.info.path) + "  ";
+  for (std::size_t entry = 0; entry < list.list.size(job); ++entry) {
     bool first = true;
     for (const Key& key : table()) {
-      if (!key.in_layer()) continue;
-      out += fmt::format("    {} {}: {}\n", first ? '-' : ' ', name_of(key.info.path), key.get(job, layer));
+      if (!key.in_list() || key.list_path() != list.info.path) continue;
+      out += fmt::format("{}{} {}: {}\n", margin, first ? '-' : ' ', name_of(key.info.path), key.get(job, entry));
       first = false;
     }
   }
   return out;
+}
+
+std::string line_of(const Key& key, Job& job) {
+  const std::string name = indent(key.info.path) + name_of(key.info.path) + ":";
+  if (key.shape == Shape::list_of_maps)
+    return name + (key.list.size(job) == 0 ? " []\n" : "\n" + entries_text(key, job));
+  return key.get ? fmt::format("{} {}\n", name, key.get(job, 0)) : name + "\n";
 }
 
 }  // namespace
@@ -48,12 +57,8 @@ std::string to_yaml(const std::string& text) {
 std::string write_job(const Job& job) {
   Job copy = job;
   std::string out;
-  for (const Key& key : table()) {
-    if (key.in_layer()) continue;
-    const std::string name = indent(key.info.path) + name_of(key.info.path);
-    out += key.get ? fmt::format("{}: {}\n", name, key.get(copy, 0)) : name + ":\n";
-    if (key.shape == Shape::list_of_maps) out += layers_text(copy);
-  }
+  for (const Key& key : table())
+    if (!key.in_list()) out += line_of(key, copy);
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -20,7 +21,7 @@ namespace {
 std::vector<Index> first_step_counts(const Plan& plan) {
   std::vector<int> everyone;
   for (int rank = 0; rank < plan.workers; ++rank) everyone.push_back(rank);
-  data::Division division(plan.job, plan.facts.train_rows, everyone);
+  data::Division division(plan.job, plan.facts, everyone);
   std::vector<Index> counts;
   for (int rank : everyone) counts.push_back(division.count(0, rank));
   return counts;
@@ -163,6 +164,38 @@ Json sparse_json(const Plan& plan) {
           {"dense_exchange", dense_exchange_reason(plan)}};
 }
 
+Index sum(const std::vector<Index>& rows) { return std::accumulate(rows.begin(), rows.end(), Index{0}); }
+
+Json shards_json(const data::Shards& shards) {
+  Json out = Json::array();
+  for (std::size_t i = 0; i < shards.rows.size(); ++i) {
+    Json classes = Json::object();
+    for (std::size_t c = 0; c < shards.classes.size(); ++c) classes[shards.classes[c]] = shards.rows[i][c];
+    out.push_back({{"worker", i}, {"rows", sum(shards.rows[i])}, {"classes", classes}});
+  }
+  return out;
+}
+
+/// Rows of each class at each worker; of more classes than fit a line, how many are there and the largest.
+std::string shards_table(const data::Shards& shards) {
+  constexpr std::size_t widest = 12;
+  const bool number = shards.classes.size()<2, many = shards.classes.size()> widest;
+  std::string out = fmt::format("{:<10} {:>10}", "shard", "rows");
+  if (many) out += fmt::format(" {:>10} {:>10}", "classes", "largest");
+  for (std::size_t c = 0; !number && !many && c < shards.classes.size(); ++c)
+    out += fmt::format(" {:>10}", shards.classes[c].substr(0, 10));
+  for (std::size_t i = 0; i < shards.rows.size(); ++i) {
+    const std::vector<Index>& rows = shards.rows[i];
+    out += fmt::format("\n{:<10} {:>10}", fmt::format("worker {}", i), with_commas(sum(rows)));
+    if (many)
+      out += fmt::format(" {:>10} {:>10}", std::count_if(rows.begin(), rows.end(), [](Index n) { return n > 0; }),
+                         with_commas(*std::max_element(rows.begin(), rows.end())));
+    for (std::size_t c = 0; !number && !many && c < rows.size(); ++c)
+      out += fmt::format(" {:>10}", with_commas(rows[c]));
+  }
+  return out + "\n";
+}
+
 }  // namespace
 
 Json to_json(const Plan& plan) {
@@ -206,6 +239,7 @@ Json to_json(const Plan& plan) {
                             {"batch_rows", counts[static_cast<std::size_t>(rank)]},
                             {"external", rank >= plan.workers - plan.job.topology.external},
                             {"memory_bytes", worker_memory(plan).total()}});
+  if (!plan.facts.shards.rows.empty()) out["shards"] = shards_json(plan.facts.shards);
   out["warnings"] = plan.warnings;
   return out;
 }
@@ -245,6 +279,7 @@ std::string render(const Plan& plan) {
          fmt::format("{} rows a step{}; {} of memory beside the data", counts[static_cast<std::size_t>(rank)],
                      rank >= plan.workers - plan.job.topology.external ? ", joins from outside" : "",
                      human_bytes(double(worker_memory(plan).total()))));
+  if (!plan.facts.shards.rows.empty()) out += "\n" + shards_table(plan.facts.shards);
   for (const std::string& warning : plan.warnings) out += "warning: " + warning + "\n";
   return out;
 }

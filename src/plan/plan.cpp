@@ -158,7 +158,7 @@ std::vector<Index> rows_under_subset(const Plan& plan, data::Division& division,
 }
 
 void count_steps(Plan& plan) {
-  data::Division division(plan.job, plan.facts.train_rows, all_ranks(plan.workers));
+  data::Division division(plan.job, plan.facts, all_ranks(plan.workers));
   plan.steps_per_epoch = division.steps_per_epoch();
   plan.total_steps = division.total_steps();
   plan.total_rows = division.total_rows();
@@ -239,6 +239,7 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   plan.host = host;
   plan.facts = facts;
   plan.width = width;
+  plan.warnings = facts.remarks;
   plan.layout = model::make_layout(job.model, width);
   const Index blocks = (plan.layout.total + block_weights - 1) / block_weights;
   plan.servers = decide_servers(job.topology, blocks, plan.warnings);

@@ -11,7 +11,7 @@ namespace dtrain::plan {
 namespace {
 
 // Above this share of non-zeros a dense product is faster (tests/bench/sparse.cpp).
-constexpr double most_dense = 0.05;
+constexpr double most_dense = 1.0 / 16;
 
 double density(const Plan& plan) {
   return double(plan.facts.nonzeros) / (double(plan.facts.train_rows) * double(plan.width));

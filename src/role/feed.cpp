@@ -10,6 +10,7 @@ class OwnFeed final : public Feed {
  public:
   OwnFeed(const plan::Plan& plan, const data::Encoding& encoding)
       : rows_(data::load(plan.job, encoding, data::Part::train, plan.facts.hash)) {}
+  const data::Rows* rows() const override { return rows_.get(); }
   void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) override {
     rows_->gather(rows, features, targets);
   }

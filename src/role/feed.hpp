@@ -18,6 +18,8 @@ class Feed {
  public:
   virtual ~Feed() = default;
 
+  /// All training rows, if they are here.
+  virtual const data::Rows* rows() const { return nullptr; }
   /// Endpoints where others can ask us for rows that we hold; mostly none.
   virtual std::vector<std::string> endpoints() const { return {}; }
   /// Before any of what follows.

@@ -17,7 +17,7 @@ FetchedFeed::FetchedFeed(Link& link, const plan::Plan& plan, const Welcome& welc
       loaders_(static_cast<std::size_t>(plan.loaders())),
       width_(plan.width),
       steps_(plan.total_steps),
-      division_(plan.job, plan.facts.train_rows, everyone(plan.workers)) {
+      division_(plan.job, plan.facts, everyone(plan.workers)) {
   if (trades_) server_.emplace(link, welcome);
 }
 
@@ -114,8 +114,9 @@ void FetchedFeed::watch(wire::Poller& poller) {
 }
 
 void FetchedFeed::receive() {
+  const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };
   for (std::size_t k = 0; k < sources_.size(); ++k)
-    while (auto message = sources_[k].receive(link_.self().nonce)) take(k, *message);
+    while (auto message = sources_[k].receive(link_.self().nonce, tell)) take(k, *message);
 }
 
 /// Answers to what is not waited for any more are dropped.

@@ -112,7 +112,8 @@ std::string pack(const Welcome& welcome) {
                {{"train_rows", welcome.facts.train_rows},
                 {"test_rows", welcome.facts.test_rows},
                 {"hash", welcome.facts.hash},
-                {"nonzeros", welcome.facts.nonzeros}}},
+                {"nonzeros", welcome.facts.nonzeros},
+                {"shards", {{"classes", welcome.facts.shards.classes}, {"rows", welcome.facts.shards.rows}}}}},
               {"encoding", welcome.encoding.to_json()},
               {"bind", welcome.bind},
               {"bind_rows", welcome.bind_rows},
@@ -133,7 +134,11 @@ Welcome unpack_welcome(std::string_view payload) {
                            const Json& host = json.at("host");
                            welcome.host = {host.at("name"), host.at("cores"), host.at("memory")};
                            const Json& facts = json.at("facts");
-                           welcome.facts = {facts.at("train_rows"), facts.at("test_rows"), facts.at("hash"), facts.at("nonzeros")};
+                           welcome.facts = {facts.at("train_rows"),
+                                            facts.at("test_rows"),
+                                            facts.at("hash"),
+                                            {facts.at("shards").at("classes"), facts.at("shards").at("rows")}};
+                           welcome.facts.nonzeros = facts.at("nonzeros");
                            welcome.encoding = data::Encoding::from_json(json.at("encoding"));
                            welcome.bind = json.at("bind").get<std::vector<std::string>>();
                            welcome.bind_rows = json.at("bind_rows").get<std::vector<std::string>>();

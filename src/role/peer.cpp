@@ -22,12 +22,13 @@ Peer::Peer(Link& link, const Welcome& welcome, plan::Plan plan)
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
       learner_(plan_, make_feed(link, plan_, welcome)),
-      division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
+      division_(plan_.job, plan_.facts, everyone(plan_.workers)),
       gradient_(link.memory().arena(plan_.layout.total)),
       doors_(link, plan_, welcome),
       others_(static_cast<std::size_t>(plan_.workers)),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
+  if (const data::Rows* rows = learner_.feed().rows()) division_.know(*rows);
   own_gradient_ = {{{gradient_.data()}, 1}};
   if (const std::string& compute = plan_.job.faults.inject.compute; !compute.empty())
     inject_ = std::get<job::Distribution>(job::parse_distribution(compute));

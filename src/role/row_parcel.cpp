@@ -51,14 +51,13 @@ std::optional<std::vector<std::uint32_t>> rows_wanted(const wire::Message& messa
 
 void send_rows(wire::Socket& socket, const wire::Self& self, const wire::Message& want, const data::Rows& from,
                std::span<const std::uint32_t> rows) {
-  const data::Table table = from.table(rows);
-  const std::string_view bytes = table.bytes();
+  const std::string bytes = from.table(rows).bytes();
   wire::Header header;
   header.type = wire::Type::rows;
   header.clock = want.header.clock;
   header.pieces = static_cast<std::uint32_t>((bytes.size() + at_once - 1) / at_once);
   for (; header.piece < header.pieces; ++header.piece)
-    socket.send(self, header, bytes.substr(header.piece * at_once, at_once), want.peer);
+    socket.send(self, header, std::string_view(bytes).substr(header.piece * at_once, at_once), want.peer);
 }
 
 bool RowParcel::add(const wire::Message& message) {

@@ -12,6 +12,7 @@ namespace {
 
 // Elements of rows that pay for one more team.
 constexpr double row_grain = 16384;
+constexpr std::size_t runs_ahead = 8;
 // Steps that rows may be behind at most: what is kept of them stays small.
 constexpr std::size_t most_steps_behind = 1 << 16;
 
@@ -144,6 +145,12 @@ void RowStepper::step_run(Version& version, std::size_t run, std::span<const Con
   if (catches_up_) ++done(runs_[run].row);
 }
 
+/// Rows lie anywhere in memory: they are asked for ahead of need.
+void RowStepper::fetch(const Version& version, const Run& run) const {
+  __builtin_prefetch(version.weights.data() + (run.begin - slice_.begin), 1);
+  for (const Arena& moment : version.moments) __builtin_prefetch(moment.data() + (run.begin - slice_.begin), 1);
+}
+
 std::optional<Index> RowStepper::not_finite(std::span<const Contribution> contributions) const {
   if (plan_.job.train.on_nonfinite != job::OnNonfinite::stop) return std::nullopt;
   for (std::size_t p = 0; p < slice_.pieces.size(); ++p)
@@ -167,6 +174,7 @@ std::optional<Index> RowStepper::step(Version& version, std::span<const Contribu
     gather_runs(contributions, p);
     for_each(runs_.size(), cols_, threads_, [&](std::size_t run, std::size_t team) {
       const auto cols = static_cast<std::size_t>(cols_);
+      if (run + runs_ahead < runs_.size()) fetch(version, runs_[run + runs_ahead]);
       step_run(version, run, contributions, coefficients, std::span(scratch).subspan(team * cols, cols));
     });
   }

@@ -49,6 +49,7 @@ class RowStepper {
   void step_run(Version& version, std::size_t run, std::span<const Contribution> contributions,
                 const optim::Coefficients& coefficients, std::span<float> scratch);
   std::optional<Index> not_finite(std::span<const Contribution> contributions) const;
+  void fetch(const Version& version, const Run& run) const;
   void catch_up_run(Version& version, const Run& run);
   Run run_of(std::uint32_t row) const;
   std::uint32_t& done(std::uint32_t row) { return done_[row - first_row_]; }

@@ -21,7 +21,7 @@ Server::Server(Link& link, const Welcome& welcome)
       squares_(link, rank_, plan_.servers, others_, traits_.gated && !traits_.decided),
       council_(link, rank_, plan_.servers, static_cast<std::size_t>(plan_.workers), others_),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)),
-      division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
+      division_(plan_.job, plan_.facts, everyone(plan_.workers)),
       doors_(link, plan_, welcome),
       ledger_(rank_, static_cast<std::size_t>(plan_.workers)),
       inboxes_(static_cast<std::size_t>(plan_.workers),
@@ -42,7 +42,7 @@ void Server::start(const Start& start, const std::vector<sync::Event>& recording
   for (int rank = 0; rank < plan_.workers; ++rank)
     members_[static_cast<std::size_t>(rank)].gate = flight_ = policy_->released(rank);
   if (traits_.abandons && rank_ == 0) {
-    worklist_.emplace(plan_.job, plan_.facts.train_rows);
+    worklist_.emplace(plan_.job, plan_.facts);
     if (!start.worklist.empty()) worklist_->restore(start.worklist);
   }
   if (plan_.job.output.trace)

@@ -17,9 +17,10 @@ class Solo final : public model::LayerEvents {
       : course_(course),
         plan_(course.plan()),
         learner_(plan_, make_feed(plan_, course.survey().encoding)),
-        division_(plan_.job, plan_.facts.train_rows, {0}),
+        division_(plan_.job, plan_.facts, {0}),
         owner_(plan_, 0, plan_.threads),
         gradient_(plan_.layout.total) {
+    if (const data::Rows* rows = learner_.feed().rows()) division_.know(*rows);
     contribution_.resize(1);
     for (const plan::Piece& piece : owner_.slice().pieces)
       contribution_[0].pieces.push_back(gradient_.data() + piece.offset);

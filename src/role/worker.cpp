@@ -16,13 +16,14 @@ Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
       learner_(plan_, make_feed(link, plan_, welcome)),
-      division_(plan_.job, plan_.facts.train_rows, everyone(plan_.workers)),
+      division_(plan_.job, plan_.facts, everyone(plan_.workers)),
       ahead_(division_),
       weights_(traits_.weights ? 0 : plan_.layout.total),
       centre_(plan_.job.sync.policy == job::PolicyName::easgd ? plan_.layout.total : 0),
       gradient_(link.memory().arena(plan_.layout.total)),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
+  if (const data::Rows* rows = learner_.feed().rows()) division_.know(*rows);
   own_gradient_ = {{{gradient_.data()}, 1}};
   link_.slow_data(plan_.job.faults.inject);
   make_packers();
@@ -42,7 +43,7 @@ void Worker::connect(const Start& start) {
   if (own_state_) since_exchange_ = Since::of(start.own_since.at(static_cast<std::size_t>(rank_)));
   if (packer_ && !start.own_since.empty()) packer_->set_rate(start.own_since.at(static_cast<std::size_t>(rank_)).at(0));
   if (traits_.abandons) {
-    worklist_.emplace(plan_.job, plan_.facts.train_rows);
+    worklist_.emplace(plan_.job, plan_.facts);
     if (!start.worklist.empty()) worklist_->restore(start.worklist);
   }
   const std::string identity = "worker-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);

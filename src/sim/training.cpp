@@ -46,12 +46,13 @@ Training::Training(const plan::Plan& plan, const data::Rows& rows)
     : plan_(plan),
       rows_(rows),
       traits_(sync::traits(plan.job.sync)),
-      division_(plan.job, plan.facts.train_rows, role::everyone(plan.workers)),
+      division_(plan.job, plan.facts, role::everyone(plan.workers)),
       network_(plan.job.model, plan.width, plan.worker_rows(), plan.threads),
       features_(plan.worker_rows() * plan.width),
       targets_(static_cast<std::size_t>(plan.worker_rows())),
       memberships_{{0, role::everyone(plan.workers)}} {
-  if (traits_.abandons) worklist_.emplace(plan.job, plan.facts.train_rows);
+  division_.know(rows);
+  if (traits_.abandons) worklist_.emplace(plan.job, plan.facts);
   for (int r = 0; r < plan.workers; ++r) {
     Worker& self = *workers_.emplace_back(std::make_unique<Worker>());
     self.weights = Arena(plan.layout.total * plan.exchanged_arenas());

@@ -1,14 +1,15 @@
 #!/bin/bash
-# The declared accuracies, on the real sets, whole: configs/mnist.yaml and configs/fashion-mnist.yaml assert them.
+# accuracy.sh DTRAIN JOB [FOLDER]: the declared accuracy of configs/JOB.yaml, which asserts it, on the real set, whole.
 # Skips, saying so, where the files are not: DTRAIN_DATASETS, or ../shared/datasets beside the source tree.
 . "$(dirname "$0")/lib.sh"
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 datasets=${DTRAIN_DATASETS:-$root/../shared/datasets}
-if [ ! -d "$datasets/$2" ]; then
-  echo "skipped: $2 is not in $datasets"
+folder=$datasets/${3:-$2}
+if [ ! -d "$folder" ]; then
+  echo "skipped: there is no $folder"
   exit 77
 fi
-run run "$root/configs/$2.yaml" --set "data.dir=$datasets/$2" --out accurate -q
+run run "$root/configs/$2.yaml" --set "data.dir=$folder" --out accurate -q
 expect_exit 0
 expect_alone
 finish

@@ -69,6 +69,6 @@ TEST_CASE("an error tells what was tried, where and why, outermost first") {
 }
 
 TEST_CASE("a file that cannot be written names its path and reason") {
-  CHECK_THROWS_WITH_AS(write_file("/proc/nowhere/x", "text"), "cannot create /proc/nowhere/x: No such file or directory",
-                       Error);
+  CHECK_THROWS_WITH_AS(write_file("/proc/nowhere/x", "text"),
+                       "cannot create /proc/nowhere/x: No such file or directory", Error);
 }

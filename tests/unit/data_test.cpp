@@ -535,7 +535,7 @@ TEST_CASE("an encoding survives JSON, and damaged JSON is refused") {
     CAPTURE(key);
     Json damaged = json;
     damaged.erase(key);
-    refused([&] { Encoding::from_json(damaged); }, Kind::checkpoint);
+    if (key != "version") refused([&] { Encoding::from_json(damaged); }, Kind::checkpoint);  // the first had none
     damaged[key] = nullptr;
     refused([&] { Encoding::from_json(damaged); }, Kind::checkpoint);
   }
@@ -927,7 +927,7 @@ class Rounds {
     if (random_() % 2 == 0) job_.train.steps = 1 + static_cast<Index>(random_() % 12);
     punctual_ = random_() % 101;
     losses_ = random_() % 3 == 0 ? 10 : 0;
-    list_.emplace(job_, rows_);
+    list_.emplace(job_, Facts{rows_, 0, "", {}});
     active_.assign(static_cast<std::size_t>(workers_), true);
   }
 
@@ -939,7 +939,7 @@ class Rounds {
   /// Restarts from the numbers of the list, as a run that is resumed does.
   void restart() {
     const std::vector<std::int64_t> numbers = list_->state();
-    list_.emplace(job_, rows_);
+    list_.emplace(job_, Facts{rows_, 0, "", {}});
     list_->restore(numbers);
   }
 
@@ -1076,7 +1076,7 @@ TEST_CASE("a worklist's numbers that are cut short, out of range or of another n
     for (int round = 0; round < 5 && !rounds.list().finished(); ++round) rounds.play(rounds.draw_folded(), {});
     const std::vector<std::int64_t> sound = rounds.list().state();
     const auto refuses = [&](const std::vector<std::int64_t>& numbers, const job::Job& job) {
-      Worklist list(job, rounds.rows());
+      Worklist list(job, Facts{rounds.rows(), 0, "", {}});
       return refused([&] { list.restore(numbers); }, Kind::checkpoint);
     };
     for (std::size_t length = 0; length < sound.size(); ++length)

@@ -44,13 +44,15 @@ std::vector<fs::path> files_in(const fs::path& folder) {
   return files;
 }
 
-/// "train.batch" and "x" make "{train: {batch: x}}"; layers get a `dense` beside the key.
+/// "train.batch" and "x" make "{train: {batch: x}}"; in a list of maps a whole one comes first.
 std::string nested(const std::string& path, const std::string& value) {
   std::string text = value;
   std::vector<std::string> parts = split(path, '.');
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-    if (*part == "layers[]") {
-      text = "{layers: [" + std::string(parts.back() == "dense" ? "" : "{dense: 3}, ") + text + "]}";
+    if (part->ends_with("[]")) {
+      const std::string list = part->substr(0, part->size() - 2),
+                        whole = list == "layers" ? "{dense: 3}" : "{names: [a]}";
+      text = "{" + list + ": [" + whole + ", " + text + "]}";
     } else {
       text = "{" + *part + ": " + text + "}";
     }
@@ -156,11 +158,10 @@ TEST_CASE("a value of the wrong shape is told by its key") {
 
 TEST_CASE("every key refuses a map for a value and names itself") {
   for (const KeyInfo& key : keys()) {
-    if (key.type == "map" || key.type == "list of maps" || key.type == "map or path") continue;
+    if (key.type.starts_with("map") || key.type == "list of maps") continue;
     CAPTURE(key.path);
     std::string shown = key.path;
-    if (const std::size_t at = shown.find("[]"); at != std::string::npos)
-      shown.replace(at, 2, key.path == "model.layers[].dense" ? "[0]" : "[1]");
+    if (const std::size_t at = shown.find("[]"); at != std::string::npos) shown.replace(at, 2, "[1]");
     const std::string text = nested(key.path, "{x: 1}");
     const std::string out = told(text);
     CHECK(out.find("error: " + shown + " must be ") != std::string::npos);
@@ -637,6 +638,47 @@ TEST_CASE("an override is typed by its key and wins over the text") {
   CHECK(job.data.test.features == "c.csv");
   CHECK(job.checkpoint.every == Length{300, Unit::time});
   CHECK(sound("", {"model.layers=[{dense: 5}, {dense: 10}]"}).model.layers[0].dense == 5);
+}
+
+TEST_CASE("a rule for columns is told what it cannot mean, at the key that says it") {
+  const auto message = [](const std::string& rule) {
+    const std::string out =
+        told_beside_model("data: {format: csv, train: a.csv, holdout: 0.2, columns: [" + rule + "]}");
+    const std::size_t from = out.find(": ") + 2;
+    return out.substr(from, out.find('\n') - from);
+  };
+  CHECK(message("{as: hash}") == "error: data.columns[0].names is required, such as names: [age]");
+  CHECK(message("{names: []}") == "error: data.columns[0].names must name at least one column");
+  CHECK(message("{names: [a]}, {names: [b, a]}") ==
+        "error: column 'a' has a rule already: data.columns[0].names[0]; give it one entry");
+  CHECK(message("{names: [a], buckets: 8}") ==
+        "warning: data.columns[0].buckets has no effect: only columns as hash have buckets");
+  CHECK(message("{names: [a], as: category, missing: median}") ==
+        "error: data.columns[0].missing must be error or category where values are categories: they have no mean, no "
+        "order and no zero");
+  CHECK(message("{names: [a], as: number, missing: category}") ==
+        "error: data.columns[0].missing category needs a column as category or hash: a number has no levels");
+  CHECK(message("{names: [a], missing: mean, value: 3}") ==
+        "warning: data.columns[0].value has no effect: only missing: constant has a value to put in");
+  CHECK(message("{names: [a], clip_low: 2, clip_high: 1}") ==
+        "error: data.columns[0].clip_low must be at most clip_high, 1, got 2");
+  CHECK(message("{names: [a], log: log, clip_low: 0}") ==
+        "error: data.columns[0].clip_low must be above 0: what is clipped to 0 has no logarithm");
+  CHECK(message("{names: [a], as: ignore, fit: min_max}") ==
+        "warning: data.columns[0].fit has no effect: the column is left out");
+  CHECK(message("{names: [a], as: date, parts: [yaer]}") ==
+        "error: data.columns[0].parts must be one of year, month, day, weekday, hour, minute, day_of_year or days, got "
+        "'yaer'; did you mean 'year'?");
+  CHECK(told_beside_model("data: {columns: [{names: [a]}]}").find("needs columns with names") != std::string::npos);
+}
+
+TEST_CASE("rows that cannot be read are an error, or a number of them may be left out") {
+  const auto rule = [](const std::string& value) { return least + "data: {on_bad_row: " + value + "}\n"; };
+  CHECK(sound(rule("error")).data.skip_bad_rows == 0);
+  CHECK(sound(rule("{skip_max: 7}")).data.skip_bad_rows == 7);
+  CHECK(sound(rule("error"), {"data.on_bad_row.skip_max=5"}).data.skip_bad_rows == 5);
+  CHECK(sound(rule("{skip_max: 7}"), {"data.on_bad_row=error"}).data.skip_bad_rows == 0);
+  CHECK(told(rule("skip")).find("data.on_bad_row must be error or {skip_max: K}, got 'skip'") != std::string::npos);
 }
 
 TEST_CASE("a wrong override is told as it was written") {

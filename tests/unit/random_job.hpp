@@ -58,6 +58,26 @@ inline void random_model(Dice& dice, Job& job) {
   last.slope = 0.01;
 }
 
+inline ColumnRule random_column(Dice& dice, std::string name) {
+  ColumnRule rule;
+  rule.names = {std::move(name)};
+  rule.as = dice.pick({ColumnAs::automatic, ColumnAs::number, ColumnAs::date, ColumnAs::category, ColumnAs::hash});
+  if (rule.as == ColumnAs::hash) rule.buckets = 1 + dice.upto(100000);
+  if (rule.as == ColumnAs::date) rule.parts = {DatePart::days, dice.pick({DatePart::hour, DatePart::weekday})};
+  if (rule.as == ColumnAs::category || rule.as == ColumnAs::hash) {
+    if (dice.coin()) rule.missing = dice.pick({Missing::error, Missing::category});
+    return rule;
+  }
+  if (dice.coin()) rule.missing = dice.pick({Missing::mean, Missing::median, Missing::zero, Missing::constant});
+  if (rule.missing == Missing::constant) rule.value = dice.real(-1e6, 1e6);
+  rule.log = dice.pick({Logarithm::none, Logarithm::log, Logarithm::log1p});
+  if (dice.coin()) rule.low = dice.real(1e-9, 2);
+  if (dice.coin()) rule.high = dice.real(2, 1e9);
+  rule.scale = dice.real(1e-9, 10);
+  if (dice.coin()) rule.fit = dice.pick({Fit::none, Fit::standardize, Fit::min_max});
+  return rule;
+}
+
 inline void random_data(Dice& dice, Job& job) {
   const std::vector<std::string> names{"a.csv", "/b c/d", "it's", "\"q\"", "x: y", "#", "\xc3\xa9", "- 1", "null", "7"};
   const auto name = [&] {
@@ -80,7 +100,10 @@ inline void random_data(Dice& dice, Job& job) {
     data.csv.categorical = {name(), name()};
     data.csv.ignore = {name()};
     data.csv.missing_values = {"", name(), "a\tb"};
-    data.csv.missing = dice.pick({Missing::error, Missing::mean, Missing::zero});
+    data.csv.missing = dice.pick({Missing::error, Missing::mean, Missing::median, Missing::zero});
+    for (std::int64_t i = dice.upto(3); i > 0; --i)
+      data.columns.push_back(random_column(dice, fmt::format("column {}", i)));
+    data.skip_bad_rows = dice.upto(100);
   }
   if (data.format == Format::libsvm) data.libsvm_features = dice.upto(100000);
   const auto fit = [&] { return dice.pick({Fit::none, Fit::standardize, Fit::min_max}); };

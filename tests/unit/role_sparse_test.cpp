@@ -34,7 +34,9 @@ job::Job job_of(Type type, double decay, job::SparseUpdates sparse, std::int64_t
 }
 
 plan::Plan plan_of(const job::Job& job) {
-  return plan::make_plan(job, {"here", 2, std::size_t{1} << 34}, {1000, 0, "hash", 5000}, width);
+  data::Facts facts{1000, 0, "hash"};
+  facts.nonzeros = 5000;
+  return plan::make_plan(job, {"here", 2, std::size_t{1} << 34}, facts, width);
 }
 
 float number(std::uint32_t which, std::uint64_t i) { return unit(draw(5, Purpose::fault, which, i)[0]) - 0.5f; }
