@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include "base/error.hpp"
@@ -172,44 +171,18 @@ void survey_test(const job::Job& job, Survey& survey) {
   survey.facts.remarks = rows->remarks();
 }
 
-/// Names of the classes, as one counts them.
-std::vector<std::string> class_names(const job::Model& model, const Encoding& encoding) {
-  if (model.loss == job::Loss::mean_squared_error) return {"rows"};
-  if (!encoding.classes.empty()) return encoding.classes;
-  std::vector<std::string> names;
-  const Index classes = std::max<Index>(2, model.layers.back().dense);
-  for (Index c = 0; c < classes; ++c) names.push_back(std::to_string(c));
-  return names;
-}
-
-void survey_shards(const job::Job& job, Survey& survey) {
-  if (job.data.sharing != job::Sharing::shard) return;
-  const auto rows = load(job, survey.encoding, Part::train, "");
-  const bool number = job.model.loss == job::Loss::mean_squared_error;
-  const auto none = std::vector<std::uint32_t>(static_cast<std::size_t>(rows->count()), 0);
-  survey.facts.shards = cut_shards(job, number ? none : classes_of(*rows), class_names(job.model, survey.encoding));
-}
-
 }  // namespace
 
 Survey survey(const job::Job& job) {
   Survey result;
   survey_train(job, result);
   survey_test(job, result);
-  survey_shards(job, result);
   return result;
 }
 
 std::unique_ptr<Rows> rows_of(Table table, const Encoding& encoding) {
   const Index count = table.rows();
   return std::make_unique<EncodedRows>(std::move(table), Selection::all(count), encoding, true);
-}
-
-std::vector<std::uint32_t> classes_of(const Rows& rows) {
-  std::vector<std::uint32_t> classes;
-  classes.reserve(rows.targets().size());
-  for (const float target : rows.targets()) classes.push_back(static_cast<std::uint32_t>(target));
-  return classes;
 }
 
 std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash) {

@@ -26,7 +26,7 @@ for verb in $(sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p' overview); do
   expect_same stdout < after
 done
 ran="dtrain --help"
-[ "$listed" -eq 18 ] || complain "lists $listed verbs"
+[ "$listed" -eq 21 ] || complain "lists $listed verbs"
 
 awk 'length > 80' overview after > long
 [ ! -s long ] || complain "lines longer than 80 columns: $(cat long)"
