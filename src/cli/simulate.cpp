@@ -113,6 +113,7 @@ job::Job simulated(job::Job job, const Options& options) {
   topology.kind = job::TopologyKind::parameter_server;
   topology.servers = options.servers > 0 ? options.servers : std::max<std::int64_t>(1, topology.servers.value_or(1));
   if (options.workers > 0) topology.workers = options.workers;
+  job.train.sparse = job::SparseUpdates::off;  // gradients travel whole, as if rows were dense
   if (!options.lose.empty()) job.faults.on_worker_loss = job::OnWorkerLoss::keep_going;
   if (options.steps > 0) {
     job.train.steps = options.steps;

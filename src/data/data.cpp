@@ -105,6 +105,18 @@ std::string expected_hash_of(Part part, const job::Data& data, const std::string
                                                 : hash.substr(0, 16);
 }
 
+/// 0 where rows are dense.
+Index count_nonzeros(const Encoder& encoder, const Selection& rows) {
+  SparseBatch one;
+  Index count = 0;
+  for (std::size_t i = 0; encoder.sparse() && static_cast<Index>(i) < rows.count(); ++i) {
+    one.begins.assign(1, 0), one.indices.clear(), one.values.clear();
+    encoder.append(rows[i], one);
+    count += std::ssize(one.indices);
+  }
+  return count;
+}
+
 /// Names of the classes, as one counts them.
 std::vector<std::string> class_names(const job::Model& model, const Encoding& encoding) {
   if (model.loss == job::Loss::mean_squared_error) return {"rows"};
@@ -139,7 +151,9 @@ void survey_train(const job::Job& job, Survey& survey) {
   survey.facts.train_rows = split.train.count();
   survey.facts.test_rows = split.test.count();
   survey.encoding = fit(table, job, outline ? Selection::all(0) : split.train);
-  survey.facts.remarks = Encoder(table, survey.encoding).remarks(split.test);
+  const Encoder encoder(table, survey.encoding);
+  survey.facts.nonzeros = count_nonzeros(encoder, split.train);
+  survey.facts.remarks = encoder.remarks(split.test);
   survey.facts.shards = count_shards(job, survey.encoding, table, split.train);
 }
 

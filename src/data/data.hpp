@@ -19,7 +19,7 @@
 #include "data/steps.hpp"
 #include "data/table.hpp"
 #include "job/job.hpp"
-#include "math/matrix.hpp"
+#include "math/sparse.hpp"
 
 namespace dtrain::data {
 
@@ -62,6 +62,7 @@ struct Facts {
   std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
   Shards shards{};      ///< data.sharing: shard only
   std::vector<std::string> remarks{};  ///< on the data, for people; known to the coordinator only
+  Index nonzeros = 0;                  ///< in the features of the training rows, where these stay sparse; otherwise 0
 };
 
 struct Survey {
@@ -71,13 +72,6 @@ struct Survey {
 
 /// Checks the data against the model: labels in range of the last layer's outputs, finite numbers, no empty file.
 Survey survey(const job::Job& job);
-
-/// Sparse rows of a batch (CSR): row k has values[i] at features indices[i] (ascending), i in [begins[k],
-/// begins[k+1]). Kept from batch to batch, so that filling it allocates only while it grows.
-struct SparseBatch {
-  std::vector<std::uint32_t> begins, indices;
-  std::vector<float> values;
-};
 
 /// The rows of one part, held as they came (bytes stay bytes, sparse stays sparse, a mapped file stays on disk) and
 /// encoded on the way out. Rows are numbered from 0. Immutable after load; any thread may gather.

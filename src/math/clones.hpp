@@ -12,3 +12,4 @@
 #endif
 
 #define DTRAIN_INLINE inline __attribute__((always_inline))
+#define DTRAIN_INLINE_LAMBDA __attribute__((always_inline))

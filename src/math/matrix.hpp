@@ -34,14 +34,16 @@ struct View {
 using Matrix = View<float>;
 using ConstMatrix = View<const float>;
 
-/// One 64-byte-aligned block, zeroed. Weights, gradient and each optimizer moment are one each.
+/// One 64-byte-aligned block, zeroed: of a large one, what is never written takes up no memory. Weights, gradient and
+/// each optimizer moment are one each.
 template <class Real>
 class Block64 {
  public:
   Block64() = default;
   explicit Block64(Index count);
   /// Memory of somebody else's: zeroed, aligned, and there as long as `owner` is.
-  Block64(Real* data, Index count, std::shared_ptr<void> owner) : data_(data, Free{std::move(owner)}), count_(count) {}
+  Block64(Real* data, Index count, std::shared_ptr<void> owner)
+      : data_(data, Free{std::move(owner), nullptr}), count_(count) {}
   Block64(Block64&&) noexcept = default;
   Block64& operator=(Block64&&) noexcept = default;
 
@@ -54,9 +56,8 @@ class Block64 {
  private:
   struct Free {
     std::shared_ptr<void> owner = nullptr;
-    void operator()(Real* p) const {
-      if (owner == nullptr) std::free(p);
-    }
+    void* block = nullptr;
+    void operator()(Real*) const { std::free(block); }
   };
   std::unique_ptr<Real[], Free> data_;
   Index count_ = 0;
@@ -69,11 +70,12 @@ using MakeArena = std::function<Arena(Index count)>;
 
 template <class Real>
 Block64<Real>::Block64(Index count) : count_(count) {
-  const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(Real) + 63) / 64 * 64;
-  void* memory = std::aligned_alloc(64, bytes == 0 ? 64 : bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  data_.reset(static_cast<Real*>(memory));
-  std::uninitialized_value_construct_n(data_.get(), count);
+  constexpr std::size_t alignment = 64;
+  std::size_t room = static_cast<std::size_t>(count) * sizeof(Real) + 2 * alignment;
+  void* const block = std::calloc(1, room);
+  if (block == nullptr) throw std::bad_alloc();
+  void* begin = block;
+  data_ = {static_cast<Real*>(std::align(alignment, room - alignment, begin, room)), Free{nullptr, block}};
 }
 
 }  // namespace dtrain

@@ -15,6 +15,8 @@ namespace {
 
 // Elements of a plain pass over memory that pay for one more team.
 constexpr double fold_grain = 65536;
+// The same of the elements of touched rows.
+constexpr double sparse_grain = 16384;
 
 /// A dense layer: where its weights lie, and what is kept of its last forward.
 template <class Real>
@@ -67,6 +69,18 @@ struct Network<Real>::Impl {
   /// Gradients by the outputs of neighbouring layers lie in different blocks.
   View<Real> delta(int l, Index rows) { return {deltas[l % 2].data(), rows, layer(l).out}; }
 
+  /// One of `parts` micro-batches of a step over `all_rows` rows.
+  struct Piece {
+    Batch<Real> batch;
+    int index;
+    int parts;
+    Index all_rows;
+    bool last() const { return index + 1 == parts; }
+    Real factor() const {
+      return static_cast<Real>(static_cast<double>(batch.features.rows) / static_cast<double>(all_rows));
+    }
+  };
+
   Units<Real> units(int l, Index rows, Weights weights, bool drops) {
     Layer<Real>& x = layer(l);
     const View<Real> source = x.source.size() > 0 ? View<Real>{x.source.data(), rows, x.out} : outputs(l, rows);
@@ -84,8 +98,67 @@ struct Network<Real>::Impl {
     }
   }
 
+  /// The first layer's outputs, from sparse features.
+  void forward_sparse(const Batch<Real>& batch, Weights weights, const DropoutKey* key) {
+    Layer<Real>& x = layer(0);
+    const SparseInput<Real>& input = *batch.sparse;
+    const Index rows = batch.features.rows;
+    const View<const Real> from = input.first_weights.empty()
+                                      ? weight_of(x, weights)
+                                      : View<const Real>{input.first_weights.data(), input.touched->count(), x.out};
+    const Units<Real> pass = units(0, rows, weights, key != nullptr);
+    const auto teams = static_cast<int>(std::min<Index>(rows, threads));
+    in_teams(teams, [&](int team) {
+      const Index first = cut(rows, teams, team, 1);
+      const Part part{first, cut(rows, teams, team + 1, 1) - first, 0, x.out};
+      multiply(input.rows, input.first + first, from, pass.outputs.below(first, part.rows));
+      if (pass.mask.data != nullptr) draw_masks(0, batch, *key, part);
+      activate(pass, part);
+    });
+  }
+
+  /// The first layer's gradient: rows of the weights that the whole batch touches, and the bias.
+  void sparse_weight_gradient(const Batch<Real>& batch, Span gradient, Span bias_gradient) {
+    Layer<Real>& x = layer(0);
+    const SparseInput<Real>& input = *batch.sparse;
+    const View<const Real> from = delta(0, batch.features.rows);
+    const View<Real> to(gradient.data(), input.touched->count(), x.out);
+    const int teams = useful_teams(static_cast<double>(to.rows * to.cols), sparse_grain, threads);
+    in_teams(teams, [&](int team) {
+      const Index first = cut(to.rows, teams, team, 1), end = cut(to.rows, teams, team + 1, 1);
+      multiply_transposed(*input.touched, input.first, from.rows, from, first, to.below(first, end - first));
+    });
+    if (x.config.bias) sum_rows(from, 0, x.out, bias_gradient.data() + x.bias_offset());
+  }
+
+  /// One piece's gradient of the first layer, folded into the whole.
+  void sparse_layer_gradient(const Piece& piece, Span target, Span gradient) {
+    const SparseInput<Real>& input = *piece.batch.sparse;
+    const Range bias{layer(0).bias_offset(), layer(0).range.end};
+    const Span to = input.first_gradient;
+    if (piece.index > 0 && part_rows.size() < to.size()) part_rows.resize(to.size());
+    const Span from = piece.index == 0 ? to : Span(part_rows).first(to.size());
+    sparse_weight_gradient(piece.batch, from, target);
+    if (piece.parts > 1) {
+      fold_range({0, std::ssize(to)}, piece.index == 0, piece.factor(), from, to);
+      fold_range(bias, piece.index == 0, piece.factor(), target, gradient);
+    }
+    if (piece.last() && input.fills_gradient) fill_gradient(input, gradient);
+  }
+
+  void fill_gradient(const SparseInput<Real>& input, Span gradient) {
+    const Index out = layer(0).out;
+    std::fill_n(gradient.data() + layer(0).range.begin, layer(0).in * out, Real{0});
+    const Real* from = input.first_gradient.data();
+    for (const std::uint32_t feature : input.touched->features()) {
+      std::copy_n(from, out, gradient.data() + layer(0).range.begin + feature * out);
+      from += out;
+    }
+  }
+
   /// Layer l's outputs. Without a key there is no dropout, and only the features of the batch are used.
   void forward(int l, const Batch<Real>& batch, Weights weights, const DropoutKey* key) {
+    if (l == 0 && batch.sparse) return forward_sparse(batch, weights, key);
     const Index rows = batch.features.rows;
     const View<const Real> inputs = l == 0 ? batch.features : View<const Real>(outputs(l - 1, rows));
     const Product<Real> product{Op::plain, inputs, Op::plain, weight_of(layer(l), weights), 0, outputs(l, rows)};
@@ -152,9 +225,8 @@ struct Network<Real>::Impl {
     return part_gradient.span();
   }
 
-  /// Folds layer l's gradient of one micro-batch into the whole.
-  void fold_layer(int l, bool first, Real factor, Weights from, Span to) {
-    const Range range = layer(l).range;
+  /// Folds a range of one micro-batch's gradient into the whole.
+  void fold_range(Range range, bool first, Real factor, Weights from, Span to) {
     const int teams = useful_teams(static_cast<double>(range.count()), fold_grain, threads);
     in_teams(teams, [&](int team) {
       const auto begin = static_cast<std::size_t>(range.begin + cut(range.count(), teams, team, block_weights));
@@ -166,27 +238,28 @@ struct Network<Real>::Impl {
     });
   }
 
-  /// One of `parts` micro-batches of a step over `all_rows` rows.
-  struct Piece {
-    Batch<Real> batch;
-    int index;
-    int parts;
-    Index all_rows;
-    bool last() const { return index + 1 == parts; }
-    Real factor() const {
-      return static_cast<Real>(static_cast<double>(batch.features.rows) / static_cast<double>(all_rows));
-    }
-  };
-
   Piece piece_of(const Batch<Real>& batch, int index, int parts) const {
     const Index all = batch.features.rows, share = all / parts, longer = all % parts;
     const Index first = index * share + std::min<Index>(index, longer), rows = share + (index < longer ? 1 : 0);
     const auto from = static_cast<std::size_t>(first), many = static_cast<std::size_t>(rows);
-    return {{batch.features.below(first, rows), batch.targets.subspan(from, many),
-             batch.rows.empty() ? batch.rows : batch.rows.subspan(from, many)},
-            index,
-            parts,
-            all};
+    Piece piece{{{nullptr, rows, batch.features.cols},
+                 batch.targets.subspan(from, many),
+                 batch.rows.empty() ? batch.rows : batch.rows.subspan(from, many),
+                 batch.sparse},
+                index,
+                parts,
+                all};
+    if (piece.batch.sparse)
+      piece.batch.sparse->first += first;
+    else
+      piece.batch.features = batch.features.below(first, rows);
+    return piece;
+  }
+
+  void layer_gradient(int l, const Piece& piece, Span target, Span gradient) {
+    if (l == 0 && piece.batch.sparse) return sparse_layer_gradient(piece, target, gradient);
+    weight_gradient(l, piece.batch, target);
+    if (piece.parts > 1) fold_range(layer(l).range, piece.index == 0, piece.factor(), target, gradient);
   }
 
   /// Gradient of one piece, folded into `gradient`. False when an event abandoned the step.
@@ -199,12 +272,22 @@ struct Network<Real>::Impl {
     loss_sum += forward_loss(piece.batch, weights);
     const Span target = piece.index == 0 ? gradient : scratch();
     for (int l = count() - 1; l >= 0; --l) {
-      weight_gradient(l, piece.batch, target);
-      if (piece.parts > 1) fold_layer(l, piece.index == 0, piece.factor(), target, gradient);
+      layer_gradient(l, piece, target, gradient);
       if (piece.last() && !events.after_backward(l)) return false;
       if (l > 0) input_gradient(l, piece.batch.features.rows, weights);
     }
     return true;
+  }
+
+  template <class BatchOf>
+  void predict(Index count, Weights weights, View<Real> out, BatchOf batch_of) {
+    for (Index first = 0; first < count; first += max_rows) {
+      const Index rows = std::min(max_rows, count - first);
+      const Batch<Real> batch = batch_of(first, rows);
+      for (int l = 0; l < this->count(); ++l) forward(l, batch, weights, nullptr);
+      const View<Real> from = outputs(this->count() - 1, rows);
+      for (Index r = 0; r < rows; ++r) std::copy_n(from.row(r), from.cols, out.row(first + r));
+    }
   }
 
   Layout layout;
@@ -214,6 +297,7 @@ struct Network<Real>::Impl {
   std::vector<Layer<Real>> layers;
   Block64<Real> deltas[2];
   Block64<Real> part_gradient;  ///< of later micro-batches; made when the first of them comes
+  std::vector<Real> part_rows;  ///< the same of touched rows of the first weights
 };
 
 template <class Real>
@@ -246,14 +330,17 @@ typename Network<Real>::Result Network<Real>::train_step(const Batch<Real>& batc
 
 template <class Real>
 void Network<Real>::predict(View<const Real> features, std::span<const Real> weights, View<Real> out) {
-  const int last = impl_->count() - 1;
-  for (Index first = 0; first < features.rows; first += impl_->max_rows) {
-    const Index rows = std::min(impl_->max_rows, features.rows - first);
-    const Batch<Real> batch{features.below(first, rows), {}, {}};
-    for (int l = 0; l <= last; ++l) impl_->forward(l, batch, weights, nullptr);
-    const View<Real> from = impl_->outputs(last, rows);
-    for (Index r = 0; r < rows; ++r) std::copy_n(from.row(r), from.cols, out.row(first + r));
-  }
+  impl_->predict(features.rows, weights, out, [&](Index first, Index rows) {
+    return Batch<Real>{features.below(first, rows), {}, {}};
+  });
+}
+
+template <class Real>
+void Network<Real>::predict(const SparseRows& features, std::span<const Real> weights, View<Real> out) {
+  const Index width = impl_->layers.front().in;
+  impl_->predict(features.count(), weights, out, [&](Index first, Index rows) {
+    return Batch<Real>{{nullptr, rows, width}, {}, {}, SparseInput<Real>{features, first}};
+  });
 }
 
 template <class Real>

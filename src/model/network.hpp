@@ -6,11 +6,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "job/job.hpp"
-#include "math/matrix.hpp"
+#include "math/sparse.hpp"
 #include "model/layout.hpp"
 
 namespace dtrain::model {
@@ -31,12 +32,24 @@ struct DropoutKey {
   std::uint32_t epoch = 0;
 };
 
+/// Features of which most are zero: the first layer reads the rows of its weights that they touch, and no others.
+template <class Real>
+struct SparseInput {
+  SparseRows rows;                        ///< by feature or, where `first_weights` are given, by their slots
+  Index first = 0;                        ///< the batch begins with this one of them
+  const Touched* touched = nullptr;       ///< of all of them; only to train
+  std::span<const Real> first_weights{};  ///< the touched rows, one behind the other; none: as they lie in the weights
+  std::span<Real> first_gradient{};       ///< of the touched rows, as those; only to train
+  bool fills_gradient = false;            ///< that is told in the whole gradient too, with zero for all other rows
+};
+
 /// Rows that are trained on together.
 template <class Real>
 struct Batch {
-  View<const Real> features;            ///< [rows, width]
+  View<const Real> features;            ///< [rows, width]; no data where they are sparse
   std::span<const float> targets;       ///< class index, 0 or 1, or the regression target; one a row
   std::span<const std::uint32_t> rows;  ///< data-set row numbers, for dropout
+  std::optional<SparseInput<Real>> sparse{};
 };
 
 template <class Real>
@@ -50,7 +63,8 @@ class Network {
 
   /// One forward and backward. `gradient` (cleared by assignment, beta = 0) receives the mean gradient over the rows of
   /// `batch`; with micro_batches > 1 the batch is cut into that many nearly equal parts (the first ones longer),
-  /// whose mean gradients are folded in order by math/fold.hpp with factors rows/rows.
+  /// whose mean gradients are folded in order by math/fold.hpp with factors rows/rows. Where features are sparse, the
+  /// gradient of the first weight matrix goes to SparseInput::first_gradient instead, unless that says otherwise.
   /// Returns the sum of the rows' losses, or nullopt-like NaN-free signal through `completed` when an event abandoned
   /// it. batch.features.rows is in [1, max_rows].
   struct Result {
@@ -62,6 +76,8 @@ class Network {
 
   /// Outputs of the last layer before the loss (logits or values), dropout off. out: [rows, outputs].
   void predict(View<const Real> features, std::span<const Real> weights, View<Real> out);
+  /// The same of sparse features.
+  void predict(const SparseRows& features, std::span<const Real> weights, View<Real> out);
 
   /// Loss sum of given outputs, in double.
   double loss_sum(View<const Real> outputs, std::span<const float> targets) const;

@@ -26,9 +26,29 @@ struct StepInput {
 
 inline constexpr int max_state = 2;
 
+/// One step's numbers, rounded to float once: whoever steps many short ranges makes them once.
+struct Coefficients {
+  float rate;      ///< learning rate
+  float factor;    ///< of the gradient
+  float decay;     ///< added to the gradient, times the weight
+  float shrink;    ///< adamw: multiplies the weight
+  float keep1;     ///< momentum, beta1, decay_rate
+  float new1;      ///< 1 - beta1, 1 - decay_rate
+  float keep2;     ///< beta2
+  float new2;      ///< 1 - beta2
+  float epsilon;   ///< outside the root
+  float debias;    ///< adam: sqrt(1 - beta2^step)
+  float rate_one;  ///< adam: rate / (1 - beta1^step)
+};
+Coefficients coefficients(const job::Optimizer& optimizer, const StepInput& input, bool decays);
+
 /// One step over a range; all spans are equally long. `decay`: weight decay applies to this range.
 /// state[k] and next_state[k] are used for k < state_count(type).
 void apply(const job::Optimizer& optimizer, const StepInput& input, std::span<const float> gradient, bool decay,
+           std::span<const float> weights, const std::span<const float>* state, std::span<float> next_weights,
+           const std::span<float>* next_state);
+
+void apply(job::OptimizerType type, const Coefficients& coefficients, std::span<const float> gradient,
            std::span<const float> weights, const std::span<const float>* state, std::span<float> next_weights,
            const std::span<float>* next_state);
 

@@ -8,6 +8,7 @@
 #include "optim/schedule.hpp"
 #include "plan/packing.hpp"
 #include "plan/plan.hpp"
+#include "plan/sparse.hpp"
 #include "sync/policy.hpp"
 #include "sync/update.hpp"
 
@@ -16,6 +17,15 @@ namespace {
 
 /// Versions that an owner holds: the current one, the one that is made, and the one before where that may be wanted.
 int versions_of(const Plan& plan) { return plan.undo_possible() || sync::traits(plan.job.sync).weights ? 3 : 2; }
+
+bool exchanges_rows(const Plan& plan) { return plan.servers > 0 && plan.sparse == Sparse::rows; }
+
+/// Bytes of a batch's features as a worker holds them.
+double batch_bytes(const Plan& plan, double rows) {
+  const double numbers = plan.sparse == Sparse::none ? double(plan.width)
+                                                     : 8 * double(plan.facts.nonzeros) / double(plan.facts.train_rows);
+  return 4 * rows * (numbers + 1);
+}
 
 }  // namespace
 
@@ -62,6 +72,7 @@ double Plan::direct_bytes() const {
 double Plan::pull_bytes() const {
   if (peers() && packs_gradients(*this)) return direct_bytes();
   if (packs_changes(*this)) return packed_bytes(*this, change_options(job));
+  if (exchanges_rows(*this)) return touched_bytes(*this);
   return plain_bytes();
 }
 
@@ -79,6 +90,8 @@ double Plan::plain_bytes() const {
 
 double Plan::push_bytes() const {
   if (peers() && packs_gradients(*this)) return direct_bytes();
+  // A worker says first which rows it will need.
+  if (exchanges_rows(*this)) return touched_bytes(*this) + 4 * touched_rows(*this);
   const double whole = packs_gradients(*this) ? packed_bytes(*this, codec_options(job)) : plain_bytes();
   return whole * share_of_pushes();
 }
@@ -102,6 +115,11 @@ Memory server_memory(const Plan& plan, int rank) {
   const auto versions = static_cast<std::size_t>(versions_of(plan));
   const std::size_t pulled = plan.job.sync.compensation == job::Compensation::delay ? workers : 0;
   const auto arenas = static_cast<std::size_t>(1 + plan.server_arenas()) * versions + pulled;
+  if (exchanges_rows(plan)) {  // in place, but while a snapshot leaves
+    const double pushed = touched_bytes(plan) * double(slice.end - slice.begin) / double(plan.layout.total);
+    return {bytes * static_cast<std::size_t>(1 + plan.server_arenas()),
+            workers * static_cast<std::size_t>(std::llround(2 * pushed))};
+  }
   const auto pushes = static_cast<std::size_t>(plan.exchanged_arenas()) * workers * (plan.undo_possible() ? 2 : 1);
   // What was decoded or voted for, and what was made of that: at most as much.
   const std::size_t change = sync::traits(plan.job.sync).votes ? bytes / 32 : bytes;
@@ -122,7 +140,9 @@ Memory worker_memory(const Plan& plan) {
                                                                : 2));
   const Index rows = plan.worker_rows();
   const model::Network<float> network(plan.job.model, plan.width, rows, 1);
-  return {arenas * bytes, network.bytes() + static_cast<std::size_t>(4 * rows * (plan.width + 1))};
+  const auto buffers = network.bytes() + static_cast<std::size_t>(std::llround(batch_bytes(plan, double(rows))));
+  if (exchanges_rows(plan)) return {static_cast<std::size_t>(std::llround(2 * touched_bytes(plan))), buffers};
+  return {arenas * bytes, buffers};
 }
 
 }  // namespace dtrain::plan

@@ -1,6 +1,7 @@
 /// The plan as numbers for programs and as a table for people.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -11,6 +12,7 @@
 #include "job/catalogue.hpp"
 #include "plan/packing.hpp"
 #include "plan/plan.hpp"
+#include "plan/sparse.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::plan {
@@ -154,6 +156,14 @@ std::string link_words(const Plan& plan) {
   return words;
 }
 
+Json sparse_json(const Plan& plan) {
+  constexpr std::array names{"none", "input", "rows"};
+  return {{"used", names.at(static_cast<std::size_t>(plan.sparse))},
+          {"nonzeros", plan.facts.nonzeros},
+          {"touched_rows_per_step", touched_rows(plan)},
+          {"dense_exchange", dense_exchange_reason(plan)}};
+}
+
 Index sum(const std::vector<Index>& rows) { return std::accumulate(rows.begin(), rows.end(), Index{0}); }
 
 Json shards_json(const data::Shards& shards) {
@@ -207,6 +217,7 @@ Json to_json(const Plan& plan) {
   if (plan.peers()) out["algorithm"] = collective::name(plan.algorithm);
   out["bytes_per_worker_step"] = plan.bytes_per_worker_step();
   out["codec"] = codec_label(plan.job);
+  if (plan.facts.nonzeros > 0) out["sparse"] = sparse_json(plan);
   out["push_bytes_per_step"] = plan.push_bytes();
   out["pull_bytes_per_step"] = plan.pull_bytes();
   out["roles"] = Json::array();
@@ -252,6 +263,7 @@ std::string render(const Plan& plan) {
   if (plan.owners() > 1 || plan.servers > 0)
     if (plan.job.faults.inject.slows_links()) line("link", link_words(plan));
   if (packs_gradients(plan)) line("codec", codec_words(plan));
+  if (plan.facts.nonzeros > 0) line("sparse", sparse_words(plan));
   out += "\n";
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = plan.slices[static_cast<std::size_t>(m)];

@@ -10,14 +10,16 @@
 #include "job/resolve.hpp"
 #include "math/fold.hpp"
 #include "optim/optimizer.hpp"
+#include "plan/sparse.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::plan {
 namespace {
 
-constexpr Index piece_weights = 262144;  // 1 MiB: smaller pieces cost more per byte (bench/REFERENCE.md)
-constexpr Index part_weights = 65536;    // the same of the parts of a bucket, which are many
-constexpr Index small_weights = 16384;   // below 64 KiB a layer travels with its neighbour
+constexpr Index piece_weights = 262144;            // 1 MiB: smaller pieces cost more per byte (bench/REFERENCE.md)
+constexpr Index part_weights = 65536;              // the same of the parts of a bucket, which are many
+constexpr Index most_row_piece_weights = 1 << 23;  // 32 MiB if all rows are touched: half of what a message may have
+constexpr Index small_weights = 16384;             // below 64 KiB a layer travels with its neighbour
 
 /// Cuts [begin, end) of one or more layers into nearly equal pieces of about `size` weights.
 void cut(Index begin, Index end, int first_layer, int last_layer, Index size, std::vector<Piece>& out) {
@@ -48,13 +50,30 @@ std::vector<Piece> make_pieces(const model::Layout& layout, Index begin, Index e
   return pieces;
 }
 
-std::vector<Slice> make_slices(const model::Layout& layout, int servers) {
+/// The first matrix in few pieces of whole rows, which travel without most of them, before what is left of the slice.
+std::vector<Piece> make_row_pieces(const model::Layout& layout, Index begin, Index end) {
+  const model::Tensor& matrix = layout.tensors.front();
+  const Index size = std::max<Index>(1, most_row_piece_weights / matrix.cols) * matrix.cols;
+  std::vector<Piece> pieces;
+  Index from = begin;
+  for (const Index last = std::min(end, matrix.count()); from < last;) {
+    const Index to = std::min(last, (from / size + 1) * size);
+    pieces.push_back({from, to - from, 0, 0, true});
+    from = to;
+  }
+  if (from == end) return pieces;
+  const std::vector<Piece> rest = make_pieces(layout, from, end);
+  pieces.insert(pieces.end(), rest.begin(), rest.end());
+  return pieces;
+}
+
+std::vector<Slice> make_slices(const model::Layout& layout, int servers, bool by_rows) {
   const Index blocks = (layout.total + block_weights - 1) / block_weights;
   std::vector<Slice> slices;
   for (Index m = 0; m < servers; ++m) {
     const Index begin = blocks * m / servers * block_weights;
     const Index end = std::min(layout.total, blocks * (m + 1) / servers * block_weights);
-    slices.push_back({begin, end, make_pieces(layout, begin, end)});
+    slices.push_back({begin, end, by_rows ? make_row_pieces(layout, begin, end) : make_pieces(layout, begin, end)});
   }
   return slices;
 }
@@ -227,13 +246,14 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   plan.workers = static_cast<int>(job.topology.workers);
   plan.threads = decide_threads(plan);
   plan.algorithm = decide_algorithm(plan);
+  plan.sparse = decide_sparse(plan);
   if (plan.pairs()) {
     plan.slices.assign(static_cast<std::size_t>(plan.workers), {0, plan.layout.total, {}});
     plan.slices.front().pieces = make_pieces(plan.layout, 0, plan.layout.total);
   } else if (plan.peers())
     share_among_workers(plan);
   else
-    plan.slices = make_slices(plan.layout, std::max(1, plan.servers));
+    plan.slices = make_slices(plan.layout, std::max(1, plan.servers), plan.sparse == Sparse::rows);
 
   count_steps(plan);
   if (sync::traits(plan.job.sync).weights && plan.period() > plan.total_steps)
@@ -246,6 +266,10 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
     plan.warnings.push_back(
         fmt::format("train.batch is {}, but there are only {} training rows: every step takes them all",
                     job.train.batch, facts.train_rows));
+  if (job.data.format == job::Format::libsvm && facts.nonzeros == 0 && job.data.normalize.features != job::Fit::none &&
+      job.train.sparse != job::SparseUpdates::off)
+    plan.warnings.push_back(
+        "data.normalize.features shifts features, so that zeros are zeros no more: rows are treated as dense");
   const std::int64_t local = local_roles(plan);
   if (plan.threads > 1 && plan.threads * local > host.cores)
     plan.warnings.push_back(

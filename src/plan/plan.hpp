@@ -26,6 +26,7 @@ struct Piece {
   Index count = 0;
   int first_layer = 0;  ///< layers it touches: it may leave when all of them are backward, and is needed by the first
   int last_layer = 0;
+  bool by_rows = false;  ///< part of the first weight matrix, of which only the rows that are touched travel
 };
 
 /// What one owner has: a server a range whose borders fall on multiples of block_weights; a worker, where there are no
@@ -41,6 +42,10 @@ struct Bucket {
   Piece piece;
   std::vector<Index> borders;  ///< of the algorithm's parts
 };
+
+/// What is made of rows that are mostly zeros. none: nothing. input: the first layer computes with what is not zero.
+/// rows: and only those rows of its weights that a step touches are stepped and exchanged.
+enum class Sparse { none, input, rows };
 
 struct Plan {
   job::Job job;  ///< resolved: servers, threads and the policy's numbers decided
@@ -60,6 +65,7 @@ struct Plan {
   Index total_steps = 0;
   Index total_rows = 0;            ///< that the run applies; under subset up to a step more than it was asked for
   std::vector<Index> rows_before;  ///< subset only: rows that steps 0..t-1 apply, for t up to and with total_steps
+  Sparse sparse = Sparse::none;
   std::vector<std::string> warnings;
 
   /// Whether workers exchange among themselves.

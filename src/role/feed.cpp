@@ -14,6 +14,9 @@ class OwnFeed final : public Feed {
   void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) override {
     rows_->gather(rows, features, targets);
   }
+  void gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch, std::span<float> targets) override {
+    rows_->gather_sparse(rows, batch, targets);
+  }
 
  private:
   std::unique_ptr<data::Rows> rows_;

@@ -33,6 +33,8 @@ class Feed {
   virtual bool has(std::span<const std::uint32_t> /*rows*/) { return true; }
   /// As data::Rows::gather(); has(rows) is true.
   virtual void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) = 0;
+  /// As data::Rows::gather_sparse(), where plan.sparse says so; the same.
+  virtual void gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch, std::span<float> targets) = 0;
 
   virtual void watch(wire::Poller& /*poller*/) {}
   /// Takes what has arrived.

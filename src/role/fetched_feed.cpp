@@ -172,6 +172,40 @@ void FetchedFeed::gather(std::span<const std::uint32_t> rows, Matrix features, s
   batches_.erase(batches_.begin(), batch);  // it stays itself: the step may have to be done again
 }
 
+void FetchedFeed::gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch, std::span<float> targets) {
+  const auto found = find(rows);
+  std::vector<std::pair<const Part*, std::uint32_t>> places(rows.size());
+  for (const Part& part : found->parts)
+    for (std::uint32_t k = 0; k < part.places.size(); ++k) places[part.places[k]] = {&part, k};
+  batch.begins.assign(1, 0), batch.indices.clear(), batch.values.clear();
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    append(*places[k].first, places[k].second, batch, targets[k]);
+    batch.begins.push_back(static_cast<std::uint32_t>(batch.indices.size()));
+  }
+  batches_.erase(batches_.begin(), found);
+}
+
+/// Row `at` of a part. One that was encoded elsewhere has its zeros with it.
+void FetchedFeed::append(const Part& part, std::uint32_t at, SparseBatch& batch, float& target) {
+  if (!part.encoded) {
+    const std::uint32_t row = ours(part) ? part.rows[at] / workers_ : at;
+    part.opened->gather_sparse({&row, 1}, one_, {&target, 1});
+    batch.indices.insert(batch.indices.end(), one_.indices.begin(), one_.indices.end());
+    batch.values.insert(batch.values.end(), one_.values.begin(), one_.values.end());
+    return;
+  }
+  const auto* bytes = static_cast<const std::byte*>(part.encoded->data());
+  const std::size_t row_bytes = static_cast<std::size_t>(width_) * sizeof(float), count = part.places.size();
+  for (std::uint32_t feature = 0; static_cast<Index>(feature) < width_; ++feature) {
+    float value = 0;
+    std::memcpy(&value, bytes + at * row_bytes + feature * sizeof(float), sizeof(float));
+    if (value == 0) continue;
+    batch.indices.push_back(feature);
+    batch.values.push_back(value);
+  }
+  std::memcpy(&target, bytes + count * row_bytes + at * sizeof(float), sizeof(float));
+}
+
 /// The payload need not be aligned for floats.
 void FetchedFeed::gather_encoded(const Part& part, Matrix features, std::span<float> targets) const {
   const auto* bytes = static_cast<const std::byte*>(part.encoded->data());

@@ -27,6 +27,7 @@ class FetchedFeed final : public Feed {
   void expect(Index step) override;
   bool has(std::span<const std::uint32_t> rows) override;
   void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) override;
+  void gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch, std::span<float> targets) override;
   void watch(wire::Poller& poller) override;
   void receive() override;
   void lose(int rank) override;
@@ -59,6 +60,7 @@ class FetchedFeed final : public Feed {
   std::deque<Batch>::iterator find(std::span<const std::uint32_t> rows);
   void take(std::size_t source, wire::Message& message);
   void take_shard(const wire::Message& message);
+  void append(const Part& part, std::uint32_t at, SparseBatch& batch, float& target);
   void gather_encoded(const Part& part, Matrix features, std::span<float> targets) const;
 
   Link& link_;
@@ -77,6 +79,7 @@ class FetchedFeed final : public Feed {
   std::shared_ptr<const data::Rows> shard_;
   std::deque<Batch> batches_;
   std::optional<Deadline> awaited_;  ///< until the rows that are due now must be here
+  SparseBatch one_;          ///< row of a sparse batch
   std::uint64_t asked_ = 0;  ///< requests, by which they are numbered; the first is that for the shard
   std::size_t divided_ = 0;  ///< batches
   Index next_ = 0;           ///< the first step whose batch was not asked for

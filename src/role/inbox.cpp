@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstring>
 
+#include "plan/sparse.hpp"
+
 namespace dtrain::role {
 namespace {
 
@@ -10,7 +12,7 @@ bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % align
 
 }  // namespace
 
-bool Inbox::add(const plan::Slice& slice, wire::Message message, Unpacker* unpacker) {
+bool Inbox::add(const plan::Slice& slice, wire::Message message, Unpacker* unpacker, RowsSent sent) {
   const wire::Header& header = message.header;
   if (open_ && header.clock > clock_) clear();
   if (open_ && (header.clock != clock_ || header.rows != rows_)) return false;
@@ -25,7 +27,9 @@ bool Inbox::add(const plan::Slice& slice, wire::Message message, Unpacker* unpac
   if (header.offset != static_cast<std::uint64_t>(piece.offset) ||
       header.count != static_cast<std::uint64_t>(piece.count))
     return false;
-  if (!take_in(message, header.piece % slice.pieces.size(), unpacker)) return false;
+  const bool taken =
+      piece.by_rows ? take_rows(message, piece, sent) : take_in(message, header.piece % slice.pieces.size(), unpacker);
+  if (!taken) return false;
   open_ = true, clock_ = header.clock, rows_ = header.rows;
   loss_ = std::bit_cast<double>(header.note);
   ++have_;
@@ -46,6 +50,21 @@ bool Inbox::take_in(wire::Message& message, std::size_t piece, Unpacker* unpacke
   if (header.codec != 0) return unpacker->unpack(piece, message.bytes(), copy);
   std::memcpy(copy.data(), message.data(), message.size());
   message.reading = {};
+  return true;
+}
+
+/// False if these are not as many numbers as the rows have.
+bool Inbox::take_rows(const wire::Message& message, const plan::Piece& piece, const RowsSent& sent) {
+  const wire::Header& header = message.header;
+  const RowsWithin range = rows_within(sent.rows, sent.cols, piece.offset, piece.offset + piece.count);
+  const auto count = static_cast<std::size_t>(range.floats());
+  if (header.codec != plan::rows_codec || message.size() != count * sizeof(float)) return false;
+  floats_[header.piece] = static_cast<const float*>(message.data());
+  if (aligned(message.data())) return true;
+  std::vector<float>& copy = copies_[header.piece];
+  copy.resize(count);
+  if (count > 0) std::memcpy(copy.data(), message.data(), message.size());
+  floats_[header.piece] = copy.data();
   return true;
 }
 

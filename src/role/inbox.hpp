@@ -10,6 +10,12 @@
 
 namespace dtrain::role {
 
+/// Of pieces that come by rows (plan::Piece::by_rows): which rows of the matrix, and how long they are.
+struct RowsSent {
+  std::span<const std::uint32_t> rows{};
+  Index cols = 1;
+};
+
 class Inbox {
  public:
   /// `pieces`: of all arenas that are exchanged. `keeps`: they stay here when their sender goes on, so that what lies
@@ -23,7 +29,7 @@ class Inbox {
   /// another step than the pieces before it. A push without rows is whole with its one header. Pieces of an earlier
   /// step than this one, which was given up, make room.
   /// `unpacker`: where pushes are packed; a piece that is not packed so is refused too.
-  bool add(const plan::Slice& slice, wire::Message message, Unpacker* unpacker = nullptr);
+  bool add(const plan::Slice& slice, wire::Message message, Unpacker* unpacker = nullptr, RowsSent sent = {});
 
   bool complete() const { return open_ && (rows_ == 0 || have_ == messages_.size()); }
   bool partial() const { return open_ && !complete(); }
@@ -36,6 +42,7 @@ class Inbox {
 
  private:
   bool take_in(wire::Message& message, std::size_t piece, Unpacker* unpacker);
+  bool take_rows(const wire::Message& message, const plan::Piece& piece, const RowsSent& sent);
   std::vector<std::optional<wire::Message>> messages_;
   std::vector<const float*> floats_;  ///< where each piece's are
   /// Of packed pieces, of short ones, which may lie unaligned, and of those that are kept.

@@ -10,6 +10,7 @@
 #include "model/network.hpp"
 #include "plan/plan.hpp"
 #include "role/feed.hpp"
+#include "role/gathered.hpp"
 
 namespace dtrain::role {
 
@@ -27,12 +28,25 @@ class Learner {
                                       std::span<const float> weights, std::span<float> gradient,
                                       model::LayerEvents& events);
 
+  /// Where rows are sparse (plan.sparse) and whoever drives this must know which weights they touch: gathers them, and
+  /// then trains on them, as above. Only touched rows of the first matrix get a gradient, in `gathered`, where the plan
+  /// steps rows; and they are read there if it has been given first_weights.
+  void gather(std::span<const std::uint32_t> rows, Gathered& to);
+  model::Network<float>::Result train(std::span<const std::uint32_t> rows, Gathered& gathered, std::uint32_t epoch,
+                                      std::span<const float> weights, std::span<float> gradient,
+                                      model::LayerEvents& events);
+
  private:
+  model::Network<float>::Result train(const model::Batch<float>& batch, std::uint32_t epoch,
+                                      std::span<const float> weights, std::span<float> gradient,
+                                      model::LayerEvents& events);
+
   const plan::Plan& plan_;
   std::unique_ptr<Feed> feed_;
   model::Network<float> network_;
   Arena features_;
   std::vector<float> targets_;
+  Gathered own_;
 };
 
 }  // namespace dtrain::role

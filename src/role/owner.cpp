@@ -51,6 +51,7 @@ Owner::Owner(const plan::Plan& plan, int slice, int threads, MakeArena make)
     : Owner(plan, plan.slices[static_cast<std::size_t>(slice)], sync::update_of(plan.job.sync), plan.server_arenas(),
             threads, std::move(make)) {
   if (plan::packs_changes(plan)) start_publishing(slice_, slice);
+  if (plan.sparse == plan::Sparse::rows) rows_ = std::make_unique<RowStepper>(plan, slice_, threads);
 }
 
 Owner Owner::of_worker(const plan::Plan& plan, int threads, MakeArena make) {
@@ -98,6 +99,7 @@ Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int
   std::size_t piece = 0;
   for (std::size_t i = 0; i + 1 < at.size(); ++i) {
     while (at[i] >= slice_.pieces[piece].offset + slice_.pieces[piece].count) ++piece;
+    if (slice_.pieces[piece].by_rows) continue;
     segments_.push_back({at[i], at[i + 1], piece, decays(plan.layout, at[i]), layer_of(plan.layout, at[i])});
   }
   if (plan.job.sync.compensation == job::Compensation::delay) held_.resize(static_cast<std::size_t>(plan.workers));
@@ -170,15 +172,17 @@ std::vector<double> Owner::squares(std::span<const Contribution> contributions) 
   alignas(64) std::array<float, block_weights> block;
   alignas(64) std::array<float, block_weights> scratch;
   std::vector<double> sums;
+  if (rows_) sums = rows_->squares(contributions);
   std::size_t filled = 0;
   for (const Segment& segment : segments_) {
     const std::span<const float> gradient = folded(segment, contributions, scratch);
     std::copy(gradient.begin(), gradient.end(), block.begin() + static_cast<std::ptrdiff_t>(filled));
     filled += gradient.size();
-    if (filled < block.size() && segment.end != slice_.end) continue;
+    if (segment.end % block_weights != 0 && segment.end != slice_.end) continue;
     sums.push_back(sum_of_squares(std::span<const float>(block).first(filled)));
     filled = 0;
   }
+  if (sums.empty()) sums.push_back(0);  // nothing was touched here
   return sums;
 }
 
@@ -272,6 +276,8 @@ std::optional<Index> Owner::step(std::span<const Contribution> contributions, fl
     return std::nullopt;
   }
   open(factor, applied_rows_after, age);
+  if (rows_)
+    if (const auto bad = rows_->step(*next_, contributions, input_)) return bad;
   step_segments(contributions, 0, segments_.size());
   return close();
 }
@@ -282,11 +288,30 @@ std::optional<Index> Owner::step_clipped(std::span<const Contribution> contribut
   return step(contributions, optim::clip_factor(plan_.job.train.clip_norm, total), applied_rows_after);
 }
 
+/// Where only some rows are stepped, the version itself or, while it is read, a copy.
+Version& Owner::next_version() {
+  if (!rows_) return free_version();
+  if (current_->in_flight.idle()) return *current_;
+  Version& copy = free_version();
+  const auto fill = [](const Arena& from, Arena& to) { std::copy(from.span().begin(), from.span().end(), to.data()); };
+  fill(current_->weights, copy.weights);
+  for (std::size_t k = 0; k < copy.moments.size(); ++k) fill(current_->moments[k], copy.moments[k]);
+  copy.updates = current_->updates;
+  copy.applied_rows = current_->applied_rows;
+  current_ = previous_ = &copy;
+  return copy;
+}
+
+void Owner::catch_up() {
+  if (rows_) rows_->catch_up(*current_);
+}
+
 void Owner::open(float factor, Index applied_rows_after, const Age& age) {
-  next_ = &free_version();
-  next_->updates = current_->updates + 1;
+  next_ = &next_version();
+  const std::uint64_t updates = current_->updates + 1;
+  input_ = {plan::learning_rate(plan_, current_->applied_rows) * age.rate_factor, updates, factor};
+  next_->updates = updates;
   next_->applied_rows = applied_rows_after;
-  input_ = {plan::learning_rate(plan_, current_->applied_rows) * age.rate_factor, next_->updates, factor};
   age_ = age;
   not_finite_ = slice_.end;
   if (by_pieces_ && publisher_) next_->changes.assign(slice_.pieces.size(), {});

@@ -21,6 +21,7 @@
 #include "optim/optimizer.hpp"
 #include "plan/plan.hpp"
 #include "role/publisher.hpp"
+#include "role/row_stepper.hpp"
 #include "sync/update.hpp"
 #include "wire/socket.hpp"
 
@@ -43,6 +44,9 @@ struct Version {
 struct Contribution {
   std::vector<const float*> pieces;
   float factor = 1;
+  /// Where only touched rows of the first matrix travel (plan::Piece::by_rows): which, ascending. A piece has those
+  /// that lie in it, one behind the other.
+  std::span<const std::uint32_t> rows{};
 };
 
 /// What a single push's age does to its update (ALGORITHMS.md, section 2, ASP).
@@ -120,6 +124,11 @@ class Owner {
   /// The mean of the weights and these, piece by piece, takes their place; what is on its way stays as it is.
   void average_with(std::span<const plan::Piece> pieces, const std::vector<const float*>& theirs);
 
+  /// Where only touched rows are stepped (plan::Sparse::rows), that is done in place, unless somebody still reads the
+  /// version; and these rows, or all of them, are as they should be only from here to the next step.
+  void catch_up(std::span<const std::uint32_t> rows) { rows_->catch_up(*current_, rows); }
+  void catch_up();
+
   /// Returns to the version before the last step. Once only, and only if nothing was stepped since.
   void undo();
 
@@ -141,6 +150,7 @@ class Owner {
   codec::Turn change_turn() const;
   void step_segments(std::span<const Contribution> contributions, std::size_t first, std::size_t last);
   Version& free_version();
+  Version& next_version();
   bool in_use(const Version& version) const;
   bool step_segment(const Segment& segment, std::span<const Contribution> contributions);
   void apply(const sync::OptimizerStep&, const Segment& segment, std::span<const float> gradient);
@@ -169,6 +179,7 @@ class Owner {
   bool keeps_previous_;  ///< a loss may ask for undo()
   bool checks_finite_;
   bool by_pieces_;                        ///< of a peer
+  std::unique_ptr<RowStepper> rows_;      ///< of the first matrix, where only touched ones are stepped
   std::unique_ptr<Publisher> publisher_;  ///< where changes are packed
   plan::Slice published_;                 ///< of a peer: its own parts; otherwise the slice
   int stepped_ = -1;                      ///< the moment that the optimizer steps, the last; -1: the weights

@@ -127,6 +127,7 @@ void Server::take(wire::Message message, std::size_t door) {
     case wire::Type::load: return take_load(std::move(message), door);
     case wire::Type::snapshot: return take_snapshot(std::move(message));
     case wire::Type::pull: return take_pull(message, door);
+    case wire::Type::touch: return take_touched(message);
     case wire::Type::push: return take_push(std::move(message));
     case wire::Type::leave: return take_leave(message);
     case wire::Type::mark: return take_mark(message);
@@ -157,10 +158,10 @@ void Server::take_leave(const wire::Message& message) {
 /// A checkpoint was asked for: one worker marks a step in which it pushes on every server, so that all save the same.
 void Server::take_mark(const wire::Message& message) {
   if (traits_.gated) return void(save_after_ = message.header.clock);
-  const Wanted wanted{.save = true, .marked = true};
-  const std::uint64_t ordinal = ordinal_of(wanted);
+  const Due due{.save = true, .marked = true};
+  const std::uint64_t ordinal = ordinal_of(due);
   ask_own_states(ordinal);
-  send_snapshot(wanted, ordinal);
+  send_snapshot(due, ordinal);
 }
 
 void Server::take_squares(const wire::Message& message) {

@@ -17,7 +17,8 @@ void Server::take_push(wire::Message message) {
     return;
   }
   if (header.clock != members_[rank].gate.due || inboxes_[rank].complete() ||
-      !inboxes_[rank].add(owner_.slice(), std::move(message), unpacker_ ? &*unpacker_ : nullptr))
+      !inboxes_[rank].add(owner_.slice(), std::move(message), unpacker_ ? &*unpacker_ : nullptr,
+                          {wanted_rows(static_cast<int>(rank), header.clock), row_cols()}))
     return refuse(header);
   if (inboxes_[rank].complete() && !frozen_) arrived(static_cast<int>(rank));
 }

@@ -1,8 +1,8 @@
 #pragma once
 /// The server: owns a slice of the weights. What it is told by workers, by other servers and by the coordinator, and
-/// what it does about it; in five files: server.cpp (its life and its doors), server_pushes.cpp (what workers push
-/// and pull), server_updates.cpp (what comes of it), server_state.cpp (what is loaded and saved), server_membership.cpp
-/// (when a worker is lost).
+/// what it does about it; in six files: server.cpp (its life and its doors), server_pushes.cpp (what workers push
+/// and pull), server_updates.cpp (what comes of it), server_state.cpp (what is loaded and saved), server_rows.cpp
+/// (where only touched rows travel), server_membership.cpp (when a worker is lost).
 ///
 /// One thread. Included by these files only.
 
@@ -54,6 +54,11 @@ class Server {
     std::size_t door = 0;
     std::string peer;
   };
+  /// Rows of the first matrix that a step of a worker touches.
+  struct Wanted {
+    sync::Clock clock;
+    std::vector<std::uint32_t> rows;
+  };
   struct Member {
     Route route;  ///< of its data connection, once it pulled
     bool pulled = false, lost = false, left = false;
@@ -61,8 +66,9 @@ class Server {
     sync::Release gate;                    ///< what it was last released into
     std::uint64_t note = 0;                ///< a snapshot that it has yet to be told to add to
     std::vector<wire::Message> own_state;  ///< pieces that wait for its pull
+    std::deque<Wanted> wanted;             ///< of steps whose push is not folded yet
   };
-  struct Wanted {
+  struct Due {
     bool evaluate = false, save = false, last = false, marked = false;
   };
 
@@ -102,7 +108,7 @@ class Server {
   void apply(Update& update, float factor, Index after);
   std::optional<float> clip_factor(const Update& update) const;
   Index applied_after(const Update& update);
-  Wanted wanted_after(const Update& update, Index before, Index after) const;
+  Due due_after(const Update& update, Index before, Index after) const;
   void forget_pushes(const Update& update);
   void tell_workers(const Update& update);
   void tell_decision(const Member& member, const Decision& decision);
@@ -123,9 +129,17 @@ class Server {
   void take_own_load(wire::Message message);
   void take_snapshot(wire::Message message);
   void hand_own_state(int rank);
-  std::uint64_t ordinal_of(const Wanted& wanted);
-  void send_snapshot(const Wanted& wanted, std::uint64_t ordinal);
+  std::uint64_t ordinal_of(const Due& due);
+  void send_snapshot(const Due& due, std::uint64_t ordinal);
   void send_arena(std::size_t arena, std::uint64_t ordinal);
+
+  // server_rows.cpp
+  bool by_rows() const { return plan_.sparse == plan::Sparse::rows; }
+  Index row_cols() const { return plan_.layout.tensors.front().cols; }
+  void take_touched(const wire::Message& message);
+  std::span<const std::uint32_t> wanted_rows(int rank, sync::Clock clock) const;
+  void send_copy(int rank, wire::Header header, const plan::Piece& piece, const Version& version);
+  void gather_rows(std::span<const std::uint32_t> rows, const plan::Piece& piece, const Version& version);
 
   // server_membership.cpp
   void freeze(int lost);
@@ -169,6 +183,7 @@ class Server {
   std::vector<Inbox> inboxes_, kept_;
   std::vector<Member> members_;
   std::deque<Update> pending_;
+  std::vector<float> row_values_;  ///< of rows that are about to be sent
   Route coordinator_;
   std::size_t loaded_ = 0, to_load_ = 0;
   sync::Release flight_;                      ///< of a gated policy: the step or block in flight, for whatever rank

@@ -46,17 +46,18 @@ void Server::take_snapshot(wire::Message message) {
 
 /// Snapshots of one state get the same number on every server: of a gated policy the update says which, of another
 /// how many of that kind there were.
-std::uint64_t Server::ordinal_of(const Wanted& wanted) {
-  const std::size_t kind = (wanted.marked ? 4u : 0u) + (wanted.save ? 2u : 0u) + (wanted.evaluate ? 1u : 0u);
+std::uint64_t Server::ordinal_of(const Due& due) {
+  const std::size_t kind = (due.marked ? 4u : 0u) + (due.save ? 2u : 0u) + (due.evaluate ? 1u : 0u);
   const std::uint64_t count = traits_.gated ? updates_done_ + 1 : ++snapshots_[kind];
   return count * 8 + kind;
 }
 
-void Server::send_snapshot(const Wanted& wanted, std::uint64_t ordinal) {
+void Server::send_snapshot(const Due& due, std::uint64_t ordinal) {
+  owner_.catch_up();
   const Version& version = owner_.current();
   Cut cut;
   cut.ordinal = ordinal;
-  cut.evaluate = wanted.evaluate, cut.save = wanted.save, cut.last = wanted.last;
+  cut.evaluate = due.evaluate, cut.save = due.save, cut.last = due.last;
   cut.updates = version.updates;
   cut.applied_rows = version.applied_rows;
   // Of a gated policy, pushes that wait for others are no part of the state: they are made again on resuming.
@@ -64,7 +65,7 @@ void Server::send_snapshot(const Wanted& wanted, std::uint64_t ordinal) {
   cut.memory = policy_->memory();
   if (worklist_) cut.worklist = worklist_->state();
   link_.send(wire::Type::cut, pack(cut));
-  for (std::size_t a = 0; a < (wanted.save ? owner_.arenas() : 1); ++a) send_arena(a, ordinal);
+  for (std::size_t a = 0; a < (due.save ? owner_.arenas() : 1); ++a) send_arena(a, ordinal);
 }
 
 void Server::send_arena(std::size_t arena, std::uint64_t ordinal) {

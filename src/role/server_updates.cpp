@@ -64,7 +64,8 @@ void Server::begin(Update update) {
   for (const int rank : update.ranks) {
     const Inbox& inbox = inboxes_[static_cast<std::size_t>(rank)];
     const double share = static_cast<double>(inbox.rows()) / static_cast<double>(update.rows);
-    update.contributions.push_back({inbox.floats(), traits_.votes ? 1.0f : static_cast<float>(share)});
+    update.contributions.push_back(
+        {inbox.floats(), traits_.votes ? 1.0f : static_cast<float>(share), wanted_rows(rank, inbox.clock())});
   }
   if (clips() && !update.ranks.empty()) squares_.announce(update.key, owner_.squares(update.contributions));
   pending_.push_back(std::move(update));
@@ -119,14 +120,14 @@ void Server::apply(Update& update, float factor, Index after) {
   ledger_.apply(update.ranks, clocks);
 }
 
-Server::Wanted Server::wanted_after(const Update& update, Index before, Index after) const {
+Server::Due Server::due_after(const Update& update, Index before, Index after) const {
   if (after >= plan_.total_rows) return {};
   return {.evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after),
           .save = update.save || plan::due(plan_, plan_.job.checkpoint.every, before, after)};
 }
 
 void Server::finish(Update& update, float factor) {
-  Wanted wanted;
+  Due due;
   if (traits_.gated || !update.ranks.empty()) {
     const Index before = owner_.current().applied_rows, after = applied_after(update);
     last_ = {!update.ranks.empty(), before};
@@ -136,17 +137,17 @@ void Server::finish(Update& update, float factor) {
     forget_pushes(update);
     if (traits_.gated && !update.release.empty()) flight_ = update.release.front();
     if (update.save) save_after_.reset();
-    wanted = wanted_after(update, before, after);
+    due = due_after(update, before, after);
   }
-  const std::uint64_t ordinal = wanted.evaluate || wanted.save ? ordinal_of(wanted) : 0;
-  if (wanted.save) ask_own_states(ordinal);
+  const std::uint64_t ordinal = due.evaluate || due.save ? ordinal_of(due) : 0;
+  if (due.save) ask_own_states(ordinal);
   tell_workers(update);
   // Who pulls at a centre must know where that was before.
   const bool elastic = plan_.job.sync.policy == job::PolicyName::easgd && !update.ranks.empty();
   release(update.release, elastic ? owner_.previous() : owner_.current());
   std::erase_if(update.refresh, [this](int rank) { return !members_[static_cast<std::size_t>(rank)].pulled; });
   send_weights(update.refresh, owner_.current(), Form::weights);
-  if (wanted.evaluate || wanted.save) send_snapshot(wanted, ordinal);
+  if (due.evaluate || due.save) send_snapshot(due, ordinal);
 }
 
 /// With its next release every worker that keeps state of its own is told to add it to the snapshot.
@@ -227,6 +228,8 @@ void Server::send_release(const std::vector<int>& ranks, Version& version, Form 
 
 /// Piece by piece to all, so that everybody can begin with the first layer.
 void Server::send_weights(const std::vector<int>& readers, Version& version, Form form) {
+  for (const int rank : readers)
+    if (by_rows()) owner_.catch_up(wanted_rows(rank, members_[static_cast<std::size_t>(rank)].gate.clock));
   for (std::size_t a = 0; a < arenas_; ++a)
     for (std::size_t p = 0; p < owner_.slice().pieces.size(); ++p)
       for (const int rank : readers) send_piece(rank, a, p, version, form);
@@ -258,6 +261,7 @@ void Server::send_piece(int rank, std::size_t arena, std::size_t piece, Version&
   header.pieces = static_cast<std::uint32_t>(arenas_ * slice.pieces.size());
   header.offset = static_cast<std::uint64_t>(at.offset);
   header.count = static_cast<std::uint64_t>(at.count);
+  if (by_rows()) return send_copy(rank, header, at, version);
   if (form == Form::change) {
     header.codec = plan::codec_number(plan_.job);
     doors_[member.route.door].send(link_.self(), header, version.changes[piece], member.route.peer);

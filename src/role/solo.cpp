@@ -28,16 +28,22 @@ class Solo final : public model::LayerEvents {
 
   Tally train();
 
-  /// Without clipping a layer is stepped as soon as its gradient is final, while that is in the cache.
+  /// Without clipping a layer is stepped as soon as its gradient is final, while that is in the cache. Not in place,
+  /// where the layer below has yet to read it.
   bool after_backward(int layer) override {
-    if (!clips()) owner_.step_layer(contribution_, layer);
+    if (steps_by_layer()) owner_.step_layer(contribution_, layer);
     return true;
   }
 
  private:
   bool clips() const { return plan_.job.train.clip_norm > 0; }
+  bool by_rows() const { return plan_.sparse == plan::Sparse::rows; }
+  bool steps_by_layer() const { return !clips() && !by_rows(); }
   void start();
   void step();
+  model::Network<float>::Result train(std::span<const std::uint32_t> rows, std::uint32_t epoch);
+  std::optional<Index> finish_step(Index after);
+  void point_at_rows();
   void snapshot_if_due(Index before, Index after);
   void hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clock);
 
@@ -47,6 +53,7 @@ class Solo final : public model::LayerEvents {
   data::Division division_;
   Owner owner_;
   Arena gradient_;
+  Gathered gathered_;  ///< where rows are stepped
   std::vector<Contribution> contribution_;
   std::uint64_t clock_ = 0;
   Tally tally_;
@@ -90,13 +97,13 @@ void Solo::step() {
   const std::uint32_t epoch = division_.epoch_of(static_cast<Index>(clock_));
   const Index before = owner_.current().applied_rows;
   const Index after = division_.applied_before(static_cast<Index>(clock_) + 1);
-  owner_.open(1, after);
-  const auto result = learner_.train(rows, epoch, owner_.current().weights.span(), gradient_.span(), *this);
+  if (steps_by_layer()) owner_.open(1, after);
+  const auto result = train(rows, epoch);
   if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(result.loss_sum))
     fail(Kind::diverged,
          "the loss of step {} is not finite; a lower train.optimizer.learning_rate or train.clip_norm may help",
          clock_ + 1);
-  if (const auto bad = clips() ? owner_.step_clipped(contribution_, after) : owner_.close())
+  if (const auto bad = finish_step(after))
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
          "or train.clip_norm may help",
@@ -108,6 +115,33 @@ void Solo::step() {
   ++clock_;
 }
 
+model::Network<float>::Result Solo::train(std::span<const std::uint32_t> rows, std::uint32_t epoch) {
+  const std::span<const float> weights = owner_.current().weights.span();
+  if (!by_rows()) return learner_.train(rows, epoch, weights, gradient_.span(), *this);
+  learner_.gather(rows, gathered_);
+  owner_.catch_up(gathered_.touched.features());
+  return learner_.train(rows, gathered_, epoch, weights, gradient_.span(), *this);
+}
+
+std::optional<Index> Solo::finish_step(Index after) {
+  if (by_rows()) point_at_rows();
+  if (clips()) return owner_.step_clipped(contribution_, after);
+  return by_rows() ? owner_.step(contribution_, 1, after) : owner_.close();
+}
+
+/// Of the first matrix there is a gradient only for the rows that were touched.
+void Solo::point_at_rows() {
+  Contribution& own = contribution_.front();
+  own.rows = gathered_.touched.features();
+  for (std::size_t p = 0; p < own.pieces.size(); ++p) {
+    const plan::Piece& piece = owner_.slice().pieces[p];
+    if (!piece.by_rows) continue;
+    const RowsWithin range =
+        rows_within(own.rows, plan_.layout.tensors.front().cols, piece.offset, piece.offset + piece.count);
+    own.pieces[p] = gathered_.first_gradient.data() + range.begin;
+  }
+}
+
 void Solo::snapshot_if_due(Index before, Index after) {
   const bool evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after);
   const bool save = plan::due(plan_, plan_.job.checkpoint.every, before, after);
@@ -115,6 +149,7 @@ void Solo::snapshot_if_due(Index before, Index after) {
 }
 
 void Solo::hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clock) {
+  owner_.catch_up();
   const Version& version = owner_.current();
   Snapshot snapshot{evaluate, save, last, {}};
   store::State& state = snapshot.state;

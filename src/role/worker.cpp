@@ -17,6 +17,7 @@ Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
       traits_(sync::traits(plan_.job.sync)),
       learner_(plan_, make_feed(link, plan_, welcome)),
       division_(plan_.job, plan_.facts, everyone(plan_.workers)),
+      ahead_(division_),
       weights_(traits_.weights ? 0 : plan_.layout.total),
       centre_(plan_.job.sync.policy == job::PolicyName::easgd ? plan_.layout.total : 0),
       gradient_(link.memory().arena(plan_.layout.total)),
@@ -64,6 +65,8 @@ void Worker::connect(const Start& start) {
     poll(100, Phase::fetching);
     drain();
   }
+  asked_ = clock_;
+  ask_ahead(clock_);
   tell_servers(wire::Type::pull);
 }
 
@@ -92,6 +95,7 @@ void Worker::train() {
       tell_servers(wire::Type::mark), mark_wanted_ = false;
     const Clock::time_point start = Clock::now();
     const double idle = wait_seconds_ + communicate_seconds_ + fetch_seconds_;
+    ask_ahead(clock_ + 1);
     const Outcome outcome = one_step();
     compute_seconds_ += seconds_since(start) - (wait_seconds_ + communicate_seconds_ + fetch_seconds_ - idle);
     if (outcome == Outcome::done) close_step();

@@ -136,7 +136,9 @@ void Worker::take_weights(std::size_t server, const wire::Message& message) {
   // Fresh weights for a step that has begun with others.
   if (computing_ && header.clock == clock_ && inflow.arrived[header.piece] == clock_ + 1) return;
   const bool own_instead = own_state_ && header.clock == first_clock_;
-  if (header.codec != 0)
+  if (piece.by_rows) {
+    if (!take_rows(message, piece)) return;
+  } else if (header.codec != 0)
     take_change(server, message, piece);
   else if (!own_instead)
     std::memcpy(arena_for(header.clock, header.piece / pieces.size()).data() + piece.offset, message.data(),
@@ -181,6 +183,7 @@ void Worker::send_push(std::size_t server, std::size_t arena, std::size_t piece,
     header.note = std::bit_cast<std::uint64_t>(since_exchange_.loss / static_cast<double>(since_exchange_.rows));
   const auto numbers = values.span().subspan(static_cast<std::size_t>(at.offset), static_cast<std::size_t>(at.count));
   if (packer_) return send_packed(server, header, numbers);
+  if (at.by_rows) return send_rows(server, header, at);
   servers_[server].socket.send_floats(link_.self(), header, numbers, sending);
 }
 

@@ -1,10 +1,11 @@
 #pragma once
-/// The worker: computes gradients on its rows. In five files: worker.cpp (its life, step after step), worker_step.cpp
+/// The worker: computes gradients on its rows. In six files: worker.cpp (its life, step after step), worker_step.cpp
 /// (one step), worker_exchange.cpp (what comes from servers and goes to them), worker_own.cpp (where workers step by
-/// themselves), worker_packed.cpp (where gradients are packed).
+/// themselves), worker_packed.cpp (where gradients are packed), worker_rows.cpp (where only touched rows travel).
 ///
 /// One thread. Included by these files only.
 
+#include <array>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -109,6 +110,14 @@ class Worker final : public model::LayerEvents {
   void save_kept(std::uint64_t ordinal);
   void leave_packed();
 
+  // worker_rows.cpp
+  bool by_rows() const { return plan_.sparse == plan::Sparse::rows; }
+  Index row_cols() const { return plan_.layout.tensors.front().cols; }
+  void ask_ahead(sync::Clock clock);
+  void send_touched(sync::Clock clock, std::span<const std::uint32_t> rows);
+  bool take_rows(const wire::Message& message, const plan::Piece& piece);
+  void send_rows(std::size_t server, wire::Header header, const plan::Piece& piece);
+
   // worker_own.cpp
   void step_alone();
   void finish_own_step(Index after);
@@ -129,6 +138,9 @@ class Worker final : public model::LayerEvents {
   std::unique_ptr<sync::Rhythm> rhythm_;
   Learner learner_;
   data::Division division_;
+  data::Division ahead_;                    ///< the same, a step ahead, where rows are asked for
+  std::array<Gathered, 2> gathered_;        ///< of this step and the next, by its number, where touched rows travel
+  sync::Clock asked_ = 0;                   ///< rows of the steps before this one have been asked for
   std::vector<int> active_;                 ///< ranks that take part
   Index applied_rows_ = 0;                  ///< where a step applies the rows of some: by the steps before this one
   std::optional<data::Worklist> worklist_;  ///< under quorum

@@ -51,8 +51,11 @@ bool Worker::await_rows(Index step) {
 bool Worker::train_on_rows() {
   batch_rows_ = rows_of_step();
   const auto step = worklist_ ? worklist_->of(rank_)->step : static_cast<Index>(clock_);
-  if (!await_rows(step)) return false;
-  const auto result = learner_.train(batch_rows_, division_.epoch_of(step), weights(), gradient_.span(), *this);
+  if (!by_rows() && !await_rows(step)) return false;
+  const std::uint32_t epoch = division_.epoch_of(step);
+  const auto result = by_rows() ? learner_.train(batch_rows_, gathered_[clock_ % gathered_.size()], epoch, weights(),
+                                                 gradient_.span(), *this)
+                                : learner_.train(batch_rows_, epoch, weights(), gradient_.span(), *this);
   if (!result.completed) return false;
   note_loss(result.loss_sum);
   return true;

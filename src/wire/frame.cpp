@@ -72,6 +72,7 @@ bool known(Type type) {
     case Type::push:
     case Type::leave:
     case Type::mark:
+    case Type::touch:
     case Type::weights:
     case Type::load:
     case Type::snapshot:

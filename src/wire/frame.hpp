@@ -78,6 +78,7 @@ enum class Type : std::uint16_t {
   push = 33,   ///< gradient of step `clock`
   mark = 35,   ///< after the push of step `clock`: every server saves what became of that step
   leave = 34,  ///< no push of this rank will follow
+  touch = 36,  ///< payload: rows of the first weight matrix that the sender needs for step `clock`, as uint32
   // data: server -> worker, coordinator
   weights = 48,  ///< a piece of version `clock`; count 0: only the release
   // data: server 0 -> worker, server

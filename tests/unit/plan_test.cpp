@@ -12,6 +12,7 @@
 #include "math/fold.hpp"
 #include "plan/packing.hpp"
 #include "plan/plan.hpp"
+#include "plan/sparse.hpp"
 #include "sync/policy.hpp"
 
 using namespace dtrain;
@@ -482,4 +483,52 @@ TEST_CASE("votes take a bit a weight each way, and at most a byte a piece more; 
     CHECK(plan::codec_number(plan.job) > 0);
     CHECK(plan::to_json(plan)["codec"] == "signs");
   }
+}
+
+TEST_CASE(
+    "rows that are mostly zeros travel as such where a worker can know what it will need, and the plan says why not") {
+  job::Job job = job_of({40, 2}, 2, 1);
+  data::Facts facts{1000, 0, "hash"};
+  facts.nonzeros = 20000;
+  const auto sparse_of = [&](const job::Job& j) {
+    const plan::Plan plan = plan::make_plan(j, {"here", 4, std::size_t{1} << 34}, facts, 3000);
+    const bool by_rows = std::any_of(plan.slices.front().pieces.begin(), plan.slices.front().pieces.end(),
+                                     [](const plan::Piece& piece) { return piece.by_rows; });
+    CHECK(by_rows == (plan.sparse == plan::Sparse::rows));
+    if (plan.sparse == plan::Sparse::input) CHECK_FALSE(plan::dense_exchange_reason(plan).empty());
+    return plan.sparse;
+  };
+  CHECK(sparse_of(job) == plan::Sparse::rows);
+  for (const PolicyName policy : policies) {
+    job.sync.policy = policy;
+    const bool pushes = policy == PolicyName::bsp || policy == PolicyName::asp || policy == PolicyName::ssp;
+    if (policy != PolicyName::gossip) CHECK(sparse_of(job) == (pushes ? plan::Sparse::rows : plan::Sparse::input));
+  }
+  job.sync.policy = PolicyName::ssp;
+  job.sync.eager = true;
+  CHECK(sparse_of(job) == plan::Sparse::input);
+  job.sync = {};
+  job.sync.codec = job::Codec::fp16;
+  CHECK(sparse_of(job) == plan::Sparse::input);
+  job.sync = {};
+  job.faults.on_worker_loss = job::OnWorkerLoss::keep_going;
+  CHECK(sparse_of(job) == plan::Sparse::input);
+  job.faults = {};
+  job.train.sparse = job::SparseUpdates::off;
+  CHECK(sparse_of(job) == plan::Sparse::none);
+  job.train.sparse = job::SparseUpdates::exact;
+  facts.nonzeros = 1000 * 3000 / 4;
+  CHECK(sparse_of(job) == plan::Sparse::none);
+}
+
+TEST_CASE("bytes of rows go with what is not zero, not with the number of features") {
+  job::Job job = job_of({40, 2}, 2, 1);
+  data::Facts facts{1000, 0, "hash"};
+  facts.nonzeros = 20000;
+  const auto bytes = [&](Index width) {
+    return double(plan::make_plan(job, {"here", 4, std::size_t{1} << 34}, facts, width).bytes_per_worker_step());
+  };
+  CHECK(bytes(1'000'000) < 1.3 * bytes(10'000));
+  job.train.sparse = job::SparseUpdates::off;
+  CHECK(bytes(1'000'000) > 90 * bytes(10'000));
 }
