@@ -37,32 +37,48 @@ std::string useless(const Profile& profile, const ColumnProfile& column) {
     return names ? "another value in nearly every row" : "";
   }
   const bool counts = column.kind == Kind::number && column.whole && column.high - column.low + 1 == double(rows);
-  return column.kind == Kind::text || counts ? "another value in every row, as a number of the row has" : "";
+  return column.kind == Kind::text || counts ? "another value in every row, as if it numbered them" : "";
 }
 
-/// The line of one column under data.columns, or "".
-std::string rule_of(const Profile& profile, const ColumnProfile& column) {
-  const std::string name = job::to_yaml(column.name), missing = column.missing > 0 ? ", missing: median" : "";
-  const auto rule = [&](const std::string& what, const std::string& why) {
-    return fmt::format("    - {{names: [{}], {}}}  # {}\n", name, what, why);
-  };
-  if (const std::string why = useless(profile, column); !why.empty()) return rule("as: ignore", why);
-  if (column.kind == Kind::date) return rule("as: date, parts: [year, month, weekday, days]" + missing, "dates");
+/// What data.columns says of a column, and why.
+struct Rule {
+  std::string what, why;  ///< "" if it says nothing
+  bool operator==(const Rule&) const = default;
+};
+
+Rule rule_of(const Profile& profile, const ColumnProfile& column) {
+  const std::string missing = column.missing > 0 ? ", missing: median" : "";
+  if (const std::string why = useless(profile, column); !why.empty()) return {"as: ignore", why};
+  if (column.kind == Kind::date) return {"as: date, parts: [year, month, weekday, days]" + missing, "dates"};
   if (column.kind == Kind::number) {
-    const bool tail = column.low >= 0 && column.deviation > 2 * column.mean;
-    return tail ? rule("log: log1p", "a few numbers are far larger than the others") : "";
+    const bool tail = column.low >= 0 && column.deviation > 2 * column.mean && column.distinct > most_classes;
+    return tail ? Rule{"log: log1p", "a few numbers are far larger than the others"} : Rule{};
   }
   const std::string values = fmt::format("{} values", with_commas(column.distinct));
-  if (column.distinct <= most_levels) return rule("as: category", values);
+  if (column.distinct <= most_levels) return {"as: category", "a feature for each value"};
   Index buckets = 256;
   while (buckets < 2 * column.distinct && buckets < 65536) buckets *= 2;
-  return rule(fmt::format("as: hash, buckets: {}", buckets), values + ": too many for a feature each");
+  return {fmt::format("as: hash, buckets: {}", buckets), values + ": too many for a feature each"};
 }
 
+/// One entry for all columns of which the same is said.
 std::string rules_text(const Profile& profile) {
-  std::string rules;
-  for (const ColumnProfile& column : profile.columns) rules += rule_of(profile, column);
-  return rules.empty() ? "" : "  columns:\n" + rules;
+  std::vector<std::pair<Rule, std::string>> entries;
+  for (const ColumnProfile& column : profile.columns) {
+    const Rule rule = rule_of(profile, column);
+    if (rule.what.empty()) continue;
+    const std::string name = job::to_yaml(column.name);
+    const auto same =
+        std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == rule; });
+    if (same == entries.end())
+      entries.emplace_back(rule, name);
+    else
+      same->second += ", " + name;
+  }
+  std::string out = entries.empty() ? "" : "  columns:\n";
+  for (const auto& [rule, names] : entries)
+    out += fmt::format("    # {}\n    - {{names: [{}], {}}}\n", rule.why, names, rule.what);
+  return out;
 }
 
 /// Hidden layers, and how they are trained: more of all for more rows.
@@ -123,7 +139,7 @@ std::string job_for(const std::string& name, const job::Data& data, const Profil
   out += data_text(data, profile, is_number(target));
   out += fmt::format("train:\n  epochs: {}\n  batch: {}\n", epochs_for(profile.rows, size.batch), size.batch);
   out += "  optimizer: {type: adamw, learning_rate: 2e-3, weight_decay: 0.01}\n  schedule: {type: cosine}\n";
-  out += "topology: {workers: 1, servers: 0}   # one process; more workers: see the sync section of the manual\n";
+  out += "topology: {workers: 1, servers: 0}   # one process\n";
   return out;
 }
 

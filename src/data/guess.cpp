@@ -51,6 +51,28 @@ bool has_header(std::string_view text, const std::string& file, const job::Csv& 
                       [](const Field& field) { return read_number(field.text).kind != Number::text; });
 }
 
+/// Columns that hold numbers and texts: they are texts, and a reader wants to be told.
+std::vector<std::string> mixed_columns(std::string_view text, const std::string& file, const job::Csv& csv) {
+  CsvReader reader(text, file, delimiter_of(csv));
+  std::vector<Field> fields;
+  std::vector<std::string> names, mixed;
+  std::vector<bool> numbers, texts;
+  for (bool first = true; reader.next(fields); first = false) {
+    for (std::size_t c = 0; c < fields.size() && (first || c < names.size()); ++c) {
+      const std::string_view cell = fields[c].text;
+      if (first) names.push_back(csv.header ? std::string(cell) : std::to_string(c + 1));
+      if (first && csv.header) continue;
+      numbers.resize(names.size()), texts.resize(names.size());
+      const auto& missing = csv.missing_values;
+      if (std::find(missing.begin(), missing.end(), cell) != missing.end()) continue;
+      (read_number(cell).kind == Number::finite ? numbers : texts)[c] = true;
+    }
+  }
+  for (std::size_t c = 0; c < numbers.size(); ++c)
+    if (numbers[c] && texts[c]) mixed.push_back(names[c]);
+  return mixed;
+}
+
 }  // namespace
 
 job::Data guess_data(const std::string& path) {
@@ -70,6 +92,7 @@ job::Data guess_data(const std::string& path) {
   data.format = job::Format::csv;
   data.csv.delimiter = delimiter;
   data.csv.header = has_header(text, path, data.csv);
+  data.csv.categorical = mixed_columns(text, path, data.csv);
   return data;
 }
 

@@ -7,7 +7,8 @@
 
 namespace dtrain::data {
 
-/// Format, delimiter and header of a file, which becomes the training file; `dir` is its folder.
+/// Format, delimiter, header and columns of mixed cells (csv.categorical) of a file, which becomes the training file;
+/// `dir` is its folder.
 /// Throws Error(Kind::data) if it cannot be read, or looks like none of the formats.
 job::Data guess_data(const std::string& path);
 

@@ -2,14 +2,14 @@
 # `data info` tells what is in a file or a job's files; `init` writes a job that trains at once and overwrites nothing.
 . "$(dirname "$0")/lib.sh"
 
-awk -v OFS=, 'BEGIN { print "id", "age", "city", "joined", "user", "fare", "same", "bought"
+awk -v OFS=, 'BEGIN { print "id", "age", "city", "joined", "user", "fare", "same", "size", "bought"
   for (i = 0; i < 300; ++i)
     print 1000 + i, (i % 10 ? 20 + i % 50 : ""), (i % 3 ? "Oslo" : "Bergen"), sprintf("2024-%02d-%02d", 1 + i % 12, 1 + i % 28),
-      "u" i % 120, (i % 97 ? i % 7 : 5000), 1, (i % 50 > 25 ? "yes" : "no") }' > shop.csv
+      "u" i % 120, (i % 97 ? i % 30 : 50000), 1, (i % 4 ? 40 + i % 4 : "XL"), (i % 50 > 25 ? "yes" : "no") }' > shop.csv
 
 run data info shop.csv
 expect_exit 0
-expect_line stdout 'shop.csv: 300 rows, 7 columns'
+expect_line stdout 'shop.csv: 300 rows, 8 columns'
 expect_part stdout 'bought (target)   text'
 grep -qE '^  age +number +30 +45 ' stdout || complain "age is not as it is: $(cat stdout)"
 grep -qE '^  joined +date ' stdout || complain "joined is no date: $(cat stdout)"
@@ -23,11 +23,11 @@ head -5 shop.csv > twice.csv
 sed -n 2,4p shop.csv >> twice.csv
 cat > twice.yaml << 'END'
 model: {layers: [{dense: 1}], loss: binary_cross_entropy}
-data: {format: csv, train: shop.csv, test: twice.csv}
+data: {format: csv, train: shop.csv, test: twice.csv, csv: {categorical: [size]}}
 END
 run data info twice.yaml
 expect_exit 0
-expect_part stdout 'test: 7 rows, 7 columns; 3 rows repeat an earlier one'
+expect_part stdout 'test: 7 rows, 8 columns; 3 rows repeat an earlier one'
 expect_line stdout '7 of 7 test rows are among the training rows'
 run data info configs.csv
 expect_exit 4
@@ -38,7 +38,7 @@ expect_exit 4
 run init --data shop.csv --target bought
 expect_exit 0
 expect_line stdout 'job.yaml is written; now: dtrain run job.yaml'
-for line in 'names: [id], as: ignore' 'names: [city], as: category' 'names: [joined], as: date' \
+for line in 'names: [id], as: ignore' 'names: [city, size], as: category' 'names: [joined], as: date' \
   'names: [user], as: hash, buckets: 256' 'names: [fare], log: log1p' 'names: [same], as: ignore' \
   'loss: binary_cross_entropy' 'missing: median' 'holdout: 0.2'; do
   grep -qF "$line" job.yaml || complain "the job lacks '$line': $(cat job.yaml)"
@@ -56,10 +56,10 @@ mkdir jobs
 run init --data shop.csv --target age -o jobs/age.yaml
 expect_exit 4
 expect_part stderr "column 'age' has no value in 30 of 300 rows"
-run init --data shop.csv --target fare -o jobs/fare.yaml
+run init --data shop.csv --target size -o jobs/size.yaml
 expect_exit 0
-grep -q 'softmax_cross_entropy' jobs/fare.yaml || complain "eight fares are no classes: $(cat jobs/fare.yaml)"
-run check jobs/fare.yaml
+grep -q 'softmax_cross_entropy' jobs/size.yaml || complain "four sizes are no classes: $(cat jobs/size.yaml)"
+run check jobs/size.yaml
 expect_exit 0
 run init --data shop.csv --target id -o jobs/id.yaml
 expect_exit 0
