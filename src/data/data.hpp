@@ -62,6 +62,7 @@ struct Facts {
   std::string hash;     ///< of the content, 16 digits a file of rows: training, then test; roles compare it
   Shards shards{};      ///< data.sharing: shard only
   std::vector<std::string> remarks{};  ///< on the data, for people; known to the coordinator only
+  Index skipped_rows = 0;              ///< that could not be read and were left out, of both parts
 };
 
 struct Survey {
