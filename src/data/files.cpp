@@ -191,7 +191,11 @@ std::optional<Table> raw_part(const job::Job& job, Part part, const Table* train
     if (part == Part::test && job.data.generate.test_rows == 0) return std::nullopt;
     return generated_table(job.data.generate, job.seed, part);
   }
-  if (part == Part::train) return read_files(job.data, job.data.train, {});
+  if (part == Part::train) {
+    Table table = read_files(job.data, job.data.train, {});
+    if (job.data.format == job::Format::mapped) table.verify(resolve(job.data, job.data.train.features));
+    return table;
+  }
   if (job.data.test.features.empty()) return std::nullopt;
   Schema schema;
   for (const Column& column : train->columns()) schema.columns.push_back({column.name, column.text});

@@ -33,7 +33,7 @@ Table::Table(TableContent content) {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(kept->bytes.data());
   parts_ = std::make_shared<Parts>(Parts{kept->kind, kept->rows, kept->width, kept->columns, kept->target, kept->origin,
                                          kept->skipped, kept->hash, std::span(bytes, kept->bytes.size()), kept->values,
-                                         kept->begins, kept->indices, kept->targets, kept->lines, kept});
+                                         kept->begins, kept->indices, kept->targets, kept->lines, kept, 0});
 }
 
 Table::Kind Table::kind() const { return parts_->kind; }

@@ -81,8 +81,9 @@ class Table {
   /// Writes that block beside `path`, syncs and renames, so that `path` appears whole or not at all, whoever else
   /// writes it. Throws Error(Kind::environment).
   void write(const std::string& path) const;
-  /// Reads all of a mapped file or block and throws Error(Kind::data) if it is not what was written.
-  static void verify(std::string_view block, const std::string& name);
+  /// Of what was mapped or read from bytes: reads all of it and throws Error(Kind::data) with `name` if the numbers are
+  /// not those that were written.
+  void verify(const std::string& name) const;
   /// A block that came from elsewhere: its layout is checked to the last border, its numbers are not looked at.
   /// Throws Error(Kind::data) with `name`.
   static Table from_bytes(std::string bytes, const std::string& name);

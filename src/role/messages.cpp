@@ -112,6 +112,7 @@ std::string pack(const Welcome& welcome) {
                {{"train_rows", welcome.facts.train_rows},
                 {"test_rows", welcome.facts.test_rows},
                 {"hash", welcome.facts.hash},
+                {"skipped_rows", welcome.facts.skipped_rows},
                 {"shards", {{"classes", welcome.facts.shards.classes}, {"rows", welcome.facts.shards.rows}}}}},
               {"encoding", welcome.encoding.to_json()},
               {"bind", welcome.bind},
@@ -136,7 +137,9 @@ Welcome unpack_welcome(std::string_view payload) {
                            welcome.facts = {facts.at("train_rows"),
                                             facts.at("test_rows"),
                                             facts.at("hash"),
-                                            {facts.at("shards").at("classes"), facts.at("shards").at("rows")}};
+                                            {facts.at("shards").at("classes"), facts.at("shards").at("rows")},
+                                            {},
+                                            facts.at("skipped_rows")};
                            welcome.encoding = data::Encoding::from_json(json.at("encoding"));
                            welcome.bind = json.at("bind").get<std::vector<std::string>>();
                            welcome.bind_rows = json.at("bind_rows").get<std::vector<std::string>>();
