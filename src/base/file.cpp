@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/hash.hpp"
+
 namespace dtrain {
 namespace {
 
@@ -85,6 +87,22 @@ void replace_file(const fs::path& path, std::string_view text) {
   aside += ".part";
   write_file(aside, text);
   if (::rename(aside.c_str(), path.c_str()) != 0) fail_io(Kind::environment, "rename to", path, errno);
+  sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+}
+
+void replace_file(const fs::path& path,
+                  const std::function<void(const std::function<void(std::span<const std::byte>)>& put)>& write) {
+  fs::path aside = path;
+  aside += fmt::format(".{}.part", hex(entropy()));
+  Descriptor file(aside, O_WRONLY | O_CREAT | O_EXCL);
+  if (!file.opened()) fail_io(Kind::environment, "create", aside, errno);
+  bool sound = true;
+  write([&](std::span<const std::byte> bytes) { sound = sound && write_all(file.get(), bytes); });
+  if (!sound || ::fsync(file.get()) != 0 || !file.close() || ::rename(aside.c_str(), path.c_str()) != 0) {
+    const int code = errno;
+    ::unlink(aside.c_str());
+    fail_io(Kind::environment, "write", path, code);
+  }
   sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 

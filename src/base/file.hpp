@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,10 @@ void write_file(const fs::path& path, std::string_view text);
 
 /// Writes beside `path`, syncs, renames over it and syncs the folder.
 void replace_file(const fs::path& path, std::string_view text);
+
+/// The same in pieces: `write` is given a function that appends bytes. Writers of one path do not disturb each other.
+void replace_file(const fs::path& path,
+                  const std::function<void(const std::function<void(std::span<const std::byte>)>& put)>& write);
 
 /// mkdir -p; Kind::environment on failure.
 void make_folder(const fs::path& path);

@@ -83,14 +83,17 @@ std::vector<Verb> data_verbs() {
         {"dtrain init --data flats.csv --target price -o flats.yaml", "Under another name."}}},
       {"data",
        "Before a run",
-       "look at data files",
+       "look at data files, or convert them",
        "`data info` tells what is in a data file, or in the files of a job: rows, columns, types, missing values, "
        "distinct values, ranges, how often each label occurs, rows that occur twice, and test rows that are among the "
-       "training rows too.",
-       {{"WHAT", "what to do: info", true, C::choice, {"info"}, &O::what},
+       "training rows too. `data convert` writes the rows as they were read to a file that is mapped into memory "
+       "(data.format: mapped), which is opened at once however large it is; of a job with a test part, that too, as "
+       "NAME.test.rows. What a file is, is told by its first bytes unless flags say it.",
+       {{"WHAT", "what to do: info or convert", true, C::choice, {"info", "convert"}, &O::what},
         {"FILE|JOB", "a data file, or a job file in YAML", true, C::file, {}, &O::path}},
        {{"dtrain data info flats.csv", "What is in it?"},
-        {"dtrain data info configs/digits.yaml", "What does the job train on?"}}},
+        {"dtrain data info configs/digits.yaml", "What does the job train on?"},
+        {"dtrain data convert flats.csv.gz --target price -o flats.rows", "Read once, mapped from then on."}}},
   };
 }
 
@@ -343,6 +346,20 @@ std::vector<Flag> all_flags() {
        {},
        &O::target},
       {"output", 'o', "FILE", "where the job is written (default: job.yaml)", {"init"}, false, C::file, {}, &O::file},
+      {"output", 'o', "FILE", "convert: where the rows are written", {"data"}, false, C::file, {}, &O::file},
+      {"format",
+       '\0',
+       "FORMAT",
+       "what the file is (default: told by its first bytes)",
+       {"data"},
+       false,
+       C::choice,
+       {"csv", "tsv", "libsvm", "idx", "npy"},
+       &O::format},
+      {"target", '\0', "COLUMN", "the column to predict (default: the last)", {"data"}, false, C::none, {}, &O::target},
+      {"delimiter", '\0', "CHAR", "what stands between two fields", {"data"}, false, C::none, {}, &O::delimiter},
+      {"no-header", '\0', "", "the first line is a row", {"data"}, false, C::none, {}, &O::no_header},
+      {"labels", '\0', "FILE", "the labels of IDX or NPY features", {"data"}, false, C::file, {}, &O::labels},
       {"data", '\0', "FILE", "rows to use instead of the run's test part", {"eval"}, false, C::file, {}, &O::data},
       {"data", '\0', "FILE", "rows to predict", {"predict"}, true, C::file, {}, &O::data},
       {"labels",

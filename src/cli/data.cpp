@@ -1,4 +1,4 @@
-/// data WHAT FILE|JOB: looks at data files.
+/// data WHAT FILE|JOB: looks at data files, or converts them.
 
 #include "base/error.hpp"
 #include "cli/verbs.hpp"
@@ -7,6 +7,7 @@ namespace dtrain::cli {
 
 int data(const Options& options) {
   if (options.what == "info") return data_info(options);
+  if (options.what == "convert") return data_convert(options);
   fail(Kind::internal, "there is nothing called {} to do with data", options.what);
 }
 

@@ -3,20 +3,17 @@
 #include <optional>
 
 #include "base/text.hpp"
+#include "cli/data_files.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
 #include "data/files.hpp"
-#include "data/guess.hpp"
 #include "data/profile.hpp"
-#include "job/read.hpp"
 #include "report/table.hpp"
 
 namespace dtrain::cli {
 namespace {
 
 using Kind = data::ColumnProfile::Kind;
-
-bool is_job(const std::string& path) { return path.ends_with(".yaml") || path.ends_with(".yml"); }
 
 const char* word(Kind kind) { return kind == Kind::number ? "number" : kind == Kind::date ? "date" : "text"; }
 
@@ -80,18 +77,10 @@ std::string render(const char* part, const data::Profile& profile) {
   return out;
 }
 
-job::Job job_of(const Options& options) {
-  if (is_job(options.path)) return job::load_job(options.path, options.set);
-  if (!options.set.empty()) fail(dtrain::Kind::usage, "--set changes a job, and {} is none", options.path);
-  job::Job job;
-  job.data = data::guess_data(options.path);
-  return job;
-}
-
 }  // namespace
 
 int data_info(const Options& options) {
-  const job::Job job = job_of(options);
+  const job::Job job = job_of_files(options);
   const auto train = data::raw_part(job, data::Part::train, nullptr);
   const auto test = data::raw_part(job, data::Part::test, &*train);
   Json out{{"train", to_json(data::profile_of(*train))}};

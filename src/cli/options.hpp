@@ -27,14 +27,17 @@ struct Options {
   std::string page;           ///< man
 
   // Flags of single verbs.
-  std::string out;               ///< --out, "" if not given
-  std::string listen;            ///< --listen, "" if not given
-  std::string connect;           ///< --connect, never "" where a verb has it
-  std::string token_file;        ///< --token-file, "" if not given
-  std::string data_dir;          ///< --data-dir, "" if not given
-  std::string data;              ///< --data, "" if not given
-  std::string target;            ///< --target, "" if not given
-  std::string file;              ///< --output, "" if not given
+  std::string out;         ///< --out, "" if not given
+  std::string listen;      ///< --listen, "" if not given
+  std::string connect;     ///< --connect, never "" where a verb has it
+  std::string token_file;  ///< --token-file, "" if not given
+  std::string data_dir;    ///< --data-dir, "" if not given
+  std::string data;        ///< --data, "" if not given
+  std::string target;      ///< --target, "" if not given
+  std::string file;        ///< --output, "" if not given
+  std::string format;      ///< --format, "" if not given
+  std::string delimiter;   ///< --delimiter, "" if not given
+  bool no_header = false;
   std::string labels;            ///< --labels, "" if not given
   std::string data_job;          ///< --job, "" if not given
   std::vector<std::string> set;  ///< --set, in order

@@ -19,7 +19,8 @@ int predict(const Options& options);
 int inspect(const Options& options);
 int verify(const Options& options);
 int data(const Options& options);
-int data_info(const Options& options);  ///< data info
+int data_info(const Options& options);
+int data_convert(const Options& options);  ///< data info
 int init(const Options& options);
 int compare(const Options& options);
 int report(const Options& options);

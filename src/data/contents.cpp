@@ -1,10 +1,17 @@
 #include "data/contents.hpp"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
@@ -79,15 +86,70 @@ class Inflater {
   std::size_t read_ = 0, filled_ = 0;
 };
 
+bool is_zstd(std::string_view bytes) {
+  if (bytes.size() < 4) return false;
+  const bool frame = bytes.starts_with("\x28\xb5\x2f\xfd");
+  const bool skipped = (static_cast<unsigned char>(bytes[0]) & 0xf0) == 0x50 && bytes.substr(1, 3) == "\x2a\x4d\x18";
+  return frame || skipped;
+}
+
+std::string unzstd(std::string_view packed, const std::string& file) {
+  const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  if (!context) fail(Kind::environment, "no memory to unpack {}", file);
+  std::string out(std::max<std::size_t>(packed.size() * 4, 65536), '\0');
+  ZSTD_inBuffer in{packed.data(), packed.size(), 0};
+  std::size_t filled = 0, wanted = 1;
+  while (in.pos < in.size || wanted != 0) {
+    if (filled == out.size()) out.resize(out.size() * 2);
+    ZSTD_outBuffer to{out.data(), out.size(), filled};
+    const std::size_t read_before = in.pos;
+    wanted = ZSTD_decompressStream(context.get(), &to, &in);
+    const auto damaged = [&](std::string_view what) {
+      throw Error(Kind::data, {file, 0, 0},
+                  fmt::format("{} at byte {} of {}; is the download complete?", what, in.pos, in.size));
+    };
+    if (ZSTD_isError(wanted) != 0) damaged(ZSTD_getErrorName(wanted));
+    if (in.pos == in.size && in.pos == read_before && to.pos == filled && to.pos < to.size && wanted != 0)
+      damaged("the zstd data is cut short");
+    filled = to.pos;
+  }
+  out.resize(filled);
+  return out;
+}
+
+/// Maps a file that can be; pipes and the like are read.
+Contents map_or_read(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat info {};
+  const bool plain = fd >= 0 && ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0;
+  const std::size_t length = plain ? static_cast<std::size_t>(info.st_size) : 0;
+  void* memory = plain ? ::mmap(nullptr, length, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+  if (fd >= 0) ::close(fd);
+  if (memory == MAP_FAILED) return Contents(read_file(path, Kind::data));
+  std::shared_ptr<const void> owner(memory, [length](const void* m) { ::munmap(const_cast<void*>(m), length); });
+  return {{static_cast<const char*>(memory), length}, std::move(owner)};
+}
+
 }  // namespace
+
+Contents::Contents(std::string bytes) {
+  const auto kept = std::make_shared<const std::string>(std::move(bytes));
+  bytes_ = *kept;
+  owner_ = kept;
+}
 
 std::string resolve(const job::Data& data, const std::string& path) { return (fs::path(data.dir) / path).string(); }
 
-std::string read_contents(const std::string& path) { return unpack(read_file(path, Kind::data), path); }
+Contents read_raw(const std::string& path) { return map_or_read(path); }
 
-std::string unpack(std::string packed, const std::string& file) {
-  if (!is_gzip(packed)) return packed;
-  return Inflater(packed, file).unpacked();
+Contents read_contents(const std::string& path) { return unpack(read_raw(path), path); }
+
+bool is_packed(std::string_view bytes) { return is_gzip(bytes) || is_zstd(bytes); }
+
+Contents unpack(Contents packed, const std::string& file) {
+  if (is_gzip(packed.bytes())) return Contents(Inflater(packed.bytes(), file).unpacked());
+  if (is_zstd(packed.bytes())) return Contents(unzstd(packed.bytes(), file));
+  return packed;
 }
 
 }  // namespace dtrain::data

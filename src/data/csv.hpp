@@ -33,6 +33,9 @@ class CsvReader {
   bool next(std::vector<Field>& fields);
   /// Skips a record; false at the end.
   bool skip();
+  /// Up to the end of the last record, the byte order mark left out.
+  std::size_t bytes_read() const { return at_; }
+  int lines_read() const { return line_ - 1; }
 
  private:
   bool at_end() const { return at_ >= text_.size(); }

@@ -1,123 +1,191 @@
 #include "data/csv_table.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
-#include "base/file.hpp"
-#include "base/hash.hpp"
-#include "data/csv_cells.hpp"
-#include "data/labels.hpp"
+#include "base/text.hpp"
+#include "data/csv_cut.hpp"
+#include "data/csv_join.hpp"
 #include "data/number.hpp"
+#include "data/parallel.hpp"
 
 namespace dtrain::data {
 namespace {
 
-/// The target of each row: numbers until the first text comes, then names of classes.
-class TargetReader {
- public:
-  TargetReader(std::string name, const job::Csv& csv) : column_{std::move(name), false, {}, 0}, csv_(csv) {}
+using Names = std::vector<std::string>;
 
-  void read(std::string_view text, std::vector<double>& targets) {
-    const auto& missing_values = csv_.missing_values;
-    const bool missing = std::find(missing_values.begin(), missing_values.end(), text) != missing_values.end();
-    column_.missing += missing ? 1 : 0;
-    const Number number = missing ? Number{} : read_number(text);
-    if (!missing && number.kind != Number::finite && !column_.text) become_text(targets);
-    if (column_.text) {
-      targets.push_back(levels_.number_of(missing ? std::string() : class_name(text)));
-    } else {
-      targets.push_back(missing ? std::nan("") : number.value);
-    }
+/// A text without its byte order mark.
+std::string_view marked_off(std::string_view text) { return text.substr(text.starts_with("\xef\xbb\xbf") ? 3 : 0); }
+
+char delimiter_in(const job::Data& data) { return data.format == job::Format::tsv ? '\t' : delimiter_of(data.csv); }
+
+std::vector<std::int32_t> uses_of(const CsvColumns& columns) {
+  std::vector<std::int32_t> uses(columns.fields, -1);
+  for (std::size_t c = 0; c < columns.columns.size(); ++c)
+    uses[columns.columns[c].field] = static_cast<std::int32_t>(c);
+  if (columns.target != CsvColumns::nowhere) uses[columns.target] = -2;
+  return uses;
+}
+
+/// Parts may be read while others are: all that they need is here, and does not change.
+CsvForm form_of(const job::Data& data, const Schema* schema, bool numeric_target, CsvColumns columns) {
+  CsvForm form;
+  form.csv = &data.csv;
+  form.delimiter = delimiter_in(data);
+  form.uses = uses_of(columns);
+  form.columns = std::move(columns);
+  form.known = schema != nullptr;
+  form.needs_target = schema == nullptr || schema->target_required;
+  form.numeric_target = numeric_target && form.needs_target;
+  form.most_faults = static_cast<std::size_t>(data.skip_bad_rows);
+  const auto& missing = data.csv.missing_values;
+  form.plain_numbers = std::none_of(missing.begin(), missing.end(),
+                                    [](const std::string& text) { return read_number(text).kind == Number::finite; });
+  return form;
+}
+
+std::vector<std::int32_t> fields_of(const CsvColumns& columns) {
+  std::vector<std::int32_t> fields;
+  for (const CsvColumns::Wanted& wanted : columns.columns) fields.push_back(static_cast<std::int32_t>(wanted.field));
+  fields.push_back(columns.target == CsvColumns::nowhere ? -1 : static_cast<std::int32_t>(columns.target));
+  return fields;
+}
+
+class CsvFiles {
+ public:
+  CsvFiles(const std::vector<TextFile>& files, const std::string& folder, const job::Data& data, const Schema* schema,
+           bool numeric_target, const Cutting& cutting)
+      : files_(files), data_(data), cutting_(cutting), origin_(origin_of(Origin::Form::csv, folder, files)) {
+    origin_.delimiter = delimiter_in(data);
+    std::vector<Field> record;
+    const std::string first = path(0);
+    CsvReader reader(files.front().text, first, origin_.delimiter);
+    if (!reader.next(record)) throw Error(Kind::data, {first, 0, 0}, "the file is empty");
+    form_ = form_of(data, schema, numeric_target, choose_columns(record, first, data, schema));
+    origin_.fields = fields_of(form_.columns);
+    for (const Field& field : record) header_.emplace_back(field.text);
   }
 
-  Column take() {
-    column_.levels = levels_.take();
-    return std::move(column_);
+  Table table() {
+    CsvPart all(form_);
+    for (std::size_t file = 0; file < files_.size(); ++file) read(file, all);
+    return Table(content_of(std::move(all)));
   }
 
  private:
-  void become_text(std::vector<double>& targets) {
-    column_.text = true;
-    for (double& target : targets) target = levels_.number_of(std::isnan(target) ? "" : class_name(target));
-  }
+  std::string path(std::size_t file) const { return origin_.path(files_[file].name); }
 
-  Column column_;
-  const job::Csv& csv_;
-  Levels levels_;
-};
-
-class CsvParser {
- public:
-  CsvParser(std::string_view text, const std::string& file, const job::Data& data, const Schema* schema)
-      : file_(file), csv_(data.csv), reader_(text, file_, delimiter_of(data.csv)) {
-    CsvReader header(text, file_, delimiter_of(csv_));
-    if (!header.next(fields_)) throw Error(Kind::data, {file_, 0, 0}, "the file is empty");
-    columns_ = choose_columns(fields_, file_, data, schema);
-    if (csv_.header) reader_.skip();
-    for (const CsvColumns::Wanted& wanted : columns_.columns) cells_.emplace_back(wanted, csv_, file_, schema);
-  }
-
-  TableContent parse() {
-    TargetReader target(columns_.target_name, csv_);
-    const std::size_t width = columns_.columns.size();
-    while (reader_.next(fields_)) {
-      check_count();
-      content_.lines.push_back(static_cast<std::uint32_t>(fields_[0].line));
-      content_.values.resize(content_.values.size() + width);
-      float* row = content_.values.data() + content_.values.size() - width;
-      for (std::size_t c = 0; c < width; ++c) cells_[c].read(fields_[columns_.columns[c].field], row, c, width);
-      if (columns_.target != CsvColumns::nowhere) target.read(fields_[columns_.target].text, content_.targets);
+  void read(std::size_t file, CsvPart& all) {
+    origin_.files[file].first_row = static_cast<Index>(all.rows());
+    const std::string_view rows = past_header(file, all);
+    const std::vector<std::string_view> parts = cut_records(rows, form_.delimiter, cutting_.part_bytes);
+    const std::size_t threads = cutting_.threads > 0 ? cutting_.threads : usable_cores();
+    for (std::size_t first = 0; first < parts.size(); first += threads) {
+      const std::size_t count = std::min(threads, parts.size() - first);
+      std::vector<CsvPart> read(count, CsvPart(form_));
+      in_parallel(count, threads, [&](std::size_t i) { read[i] = read_csv_part(parts[first + i], form_); });
+      for (CsvPart& part : read) {
+        join_parts(all, std::move(part), form_);
+        check_faults(all);
+      }
     }
-    if (content_.lines.empty())
-      throw Error(Kind::data, {file_, 0, 0}, csv_.header ? "no rows after the header" : "there are no rows in it");
-    for (CellReader& cells : cells_) content_.columns.push_back(cells.finish());
-    if (columns_.target != CsvColumns::nowhere) content_.target = target.take();
-    return std::move(content_);
+    if (static_cast<Index>(all.rows()) == origin_.files[file].first_row)
+      throw Error(Kind::data, {path(file), 0, 0},
+                  data_.csv.header ? "no rows after the header" : "there are no rows in it");
   }
 
-  std::vector<std::int32_t> fields() const {
-    std::vector<std::int32_t> fields;
-    for (const CsvColumns::Wanted& wanted : columns_.columns) fields.push_back(static_cast<std::int32_t>(wanted.field));
-    fields.push_back(columns_.target == CsvColumns::nowhere ? -1 : static_cast<std::int32_t>(columns_.target));
-    return fields;
+  /// The text after the header, whose line ends are counted.
+  std::string_view past_header(std::size_t file, CsvPart& all) {
+    const std::string_view text = marked_off(files_[file].text);
+    all.line_ends = 0;
+    if (!data_.csv.header) return text;
+    const std::string name = path(file);
+    CsvReader reader(text, name, form_.delimiter);
+    std::vector<Field> record;
+    reader.next(record);
+    check_header(record, name);
+    all.line_ends = static_cast<std::uint32_t>(reader.lines_read());
+    return text.substr(reader.bytes_read());
   }
 
- private:
-  void check_count() const {
-    if (fields_.size() == columns_.fields) return;
-    throw Error(Kind::data, {file_, fields_[0].line, 0},
-                fmt::format("{} fields, but {} has {}", fields_.size(), csv_.header ? "the header" : "the first row",
-                            columns_.fields));
+  void check_header(const std::vector<Field>& record, const std::string& name) const {
+    Names names;
+    for (const Field& field : record) names.emplace_back(field.text);
+    if (names == header_) return;
+    const auto [ours, theirs] = std::mismatch(header_.begin(), header_.end(), names.begin(), names.end());
+    const auto shown = [](auto at, auto end) { return at == end ? "nothing" : fmt::format("'{}'", *at); };
+    throw Error(Kind::data, {name, record.empty() ? 0 : 1, 0},
+                fmt::format("the header is not that of {}: column {} is {} here and {} there", path(0),
+                            ours - header_.begin() + 1, shown(theirs, names.end()), shown(ours, header_.end())));
   }
 
-  const std::string& file_;
-  const job::Csv& csv_;
-  CsvReader reader_;
-  CsvColumns columns_;
-  std::vector<CellReader> cells_;
-  std::vector<Field> fields_;
-  TableContent content_;
+  /// Throws the first fault that is one too many.
+  void check_faults(const CsvPart& all) const {
+    if (all.faults.size() <= form_.most_faults) return;
+    const Fault& fault = all.faults[form_.most_faults];
+    const auto row = static_cast<Index>(fault.row);
+    std::string message = fault.message;
+    if (form_.most_faults > 0)
+      message += fmt::format(" (one row more than the {} that data.on_bad_row lets be skipped)", form_.most_faults);
+    if (fault.column >= 0)
+      throw origin_.error(row, fault.line, fault.column, static_cast<Index>(form_.width()), std::move(message));
+    throw Error(Kind::data, {origin_.path(origin_.file_of(row).name), static_cast<int>(fault.line), fault.byte},
+                std::move(message));
+  }
+
+  TableContent content_of(CsvPart all) {
+    TableContent content;
+    content.skipped = std::ssize(all.faults);
+    finish_columns(all, content);
+    if (!all.faults.empty()) drop(all);
+    content.rows = std::ssize(all.lines);
+    content.width = static_cast<Index>(form_.width());
+    if (form_.columns.target != CsvColumns::nowhere)
+      content.target =
+          Column{form_.columns.target_name, all.target_is_text, all.target_levels.texts(), all.target_missing};
+    content.values = std::move(all.values);
+    content.targets = std::move(all.targets);
+    content.lines = std::move(all.lines);
+    content.origin = std::move(origin_);
+    content.hash = hash_of(files_);
+    return content;
+  }
+
+  void drop(CsvPart& all) {
+    std::vector<Index> borders;
+    for (const Origin::File& file : origin_.files) borders.push_back(file.first_row);
+    const std::vector<Index> left = drop_faults(all, form_, borders);
+    for (std::size_t i = 0; i < left.size(); ++i) origin_.files[i].first_row = left[i];
+    if (all.lines.empty())
+      throw Error(Kind::data, {path(0), 0, 0}, fmt::format("none of its {} rows can be read", all.faults.size()));
+  }
+
+  void finish_columns(CsvPart& all, TableContent& content) const {
+    for (std::size_t c = 0; c < form_.width(); ++c) {
+      ColumnState& state = all.columns[c];
+      if (!state.odd.empty()) {
+        const auto& [row, text] = state.odd.front();
+        throw origin_.error(static_cast<Index>(row), all.lines[row], static_cast<Index>(c),
+                            static_cast<Index>(form_.width()), form_.not_finite(c, text));
+      }
+      content.columns.push_back(
+          {form_.columns.columns[c].name, state.kind == CellKind::text, state.levels.texts(), state.missing});
+    }
+  }
+
+  const std::vector<TextFile>& files_;
+  const job::Data& data_;
+  const Cutting& cutting_;
+  Origin origin_;
+  CsvForm form_;
+  Names header_;
 };
 
 }  // namespace
 
-Table parse_csv(std::string_view text, const Origin::File& file, const std::string& folder, const job::Data& data,
-                const Schema* schema) {
-  Origin origin;
-  origin.form = Origin::Form::csv;
-  origin.folder = folder;
-  origin.files = {file};
-  origin.delimiter = delimiter_of(data.csv);
-  const std::string path = origin.path(file.name);
-  CsvParser parser(text, path, data, schema);
-  origin.fields = parser.fields();
-  TableContent content = parser.parse();
-  content.rows = std::ssize(content.lines);
-  content.width = std::ssize(content.columns);
-  content.origin = std::move(origin);
-  content.hash = fast_hash(bytes_of(text));
-  return Table(std::move(content));
+Table parse_csv(const std::vector<TextFile>& files, const std::string& folder, const job::Data& data,
+                const Schema* schema, bool numeric_target, const Cutting& cutting) {
+  return CsvFiles(files, folder, data, schema, numeric_target, cutting).table();
 }
 
 }  // namespace dtrain::data

@@ -23,12 +23,13 @@ bool has_own_test(const job::Data& data) {
 
 bool holds_out(const job::Data& data) { return data.holdout > 0 && !has_own_test(data); }
 
-/// `encoding`: what the training rows were; null for themselves.
-Table open_part(const job::Job& job, Part part, const Encoding* encoding) {
+/// `encoding`: what the training rows were; null for themselves. `hash`: what the content should have, if known.
+Table open_part(const job::Job& job, Part part, const Encoding* encoding, const std::string& hash) {
   if (job.data.format == job::Format::generated) return generated_table(job.data.generate, job.seed, part);
-  if (part == Part::train) return read_files(job.data, job.data.train, nullptr);
+  const bool numeric = job.model.loss == job::Loss::mean_squared_error;
+  if (part == Part::train) return read_files(job.data, job.data.train, {nullptr, numeric, hash});
   const Schema schema = schema_of(*encoding, true);
-  return read_files(job.data, job.data.test, &schema);
+  return read_files(job.data, job.data.test, {&schema, numeric, hash});
 }
 
 /// Which rows of the training file train, and which are kept for testing; both ascending.
@@ -143,11 +144,12 @@ void survey_train(const job::Job& job, Survey& survey) {
   const bool fits = normalize.features != job::Fit::none || normalize.target != job::Fit::none;
   const bool counted = job.data.sharing == job::Sharing::shard;
   const bool outline = job.data.format == job::Format::generated && !fits && !counted;
-  const Table table =
-      outline ? generated_table(job.data.generate, job.seed, Part::train, false) : open_part(job, Part::train, nullptr);
+  const Table table = outline ? generated_table(job.data.generate, job.seed, Part::train, false)
+                              : open_part(job, Part::train, nullptr, "");
   const Index rows = outline ? job.data.generate.rows : table.rows();
   const Split split = split_rows(job, rows);
   survey.facts.hash = hex(table.hash());
+  survey.facts.skipped_rows = table.skipped();
   survey.facts.train_rows = split.train.count();
   survey.facts.test_rows = split.test.count();
   survey.encoding = fit(table, job, outline ? Selection::all(0) : split.train);
@@ -164,8 +166,9 @@ void survey_test(const job::Job& job, Survey& survey) {
     survey.facts.test_rows = job.data.generate.test_rows;
     return;
   }
-  const Table table = open_part(job, Part::test, &survey.encoding);
+  const Table table = open_part(job, Part::test, &survey.encoding, "");
   survey.facts.hash += hex(table.hash());
+  survey.facts.skipped_rows += table.skipped();
   const auto rows = rows_of(table, survey.encoding);
   survey.facts.test_rows = rows->count();
   survey.facts.remarks = rows->remarks();
@@ -188,8 +191,9 @@ std::unique_ptr<Rows> rows_of(Table table, const Encoding& encoding) {
 std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part part, const std::string& expected_hash) {
   const bool from_train = part == Part::train || holds_out(job.data);
   if (!from_train && !has_own_test(job.data)) fail(Kind::data, "there are no test rows");
-  Table table = open_part(job, from_train ? Part::train : Part::test, &encoding);
-  const std::string expected = expected_hash_of(part, job.data, expected_hash), found = hex(table.hash());
+  const std::string expected = expected_hash_of(part, job.data, expected_hash);
+  Table table = open_part(job, from_train ? Part::train : Part::test, &encoding, expected);
+  const std::string found = hex(table.hash());
   if (!expected_hash.empty() && found != expected)
     fail(Kind::data, "the {} data is not the data that the run was planned with (hash {}, expected {})",
          part == Part::train ? "training" : "test", found, expected);
@@ -202,7 +206,7 @@ std::unique_ptr<Rows> load(const job::Job& job, const Encoding& encoding, Part p
 std::unique_ptr<Rows> load_files(const job::Data& data, const Encoding& encoding, const job::Files& files,
                                  bool labels_required) {
   const Schema schema = schema_of(encoding, labels_required);
-  Table table = read_files(data, files, &schema);
+  Table table = read_files(data, files, {&schema, encoding.classes.empty(), ""});
   const Index count = table.rows();
   return std::make_unique<EncodedRows>(std::move(table), Selection::all(count), encoding, labels_required);
 }

@@ -63,6 +63,7 @@ struct Facts {
   Shards shards{};      ///< data.sharing: shard only
   std::vector<std::string> remarks{};  ///< on the data, for people; known to the coordinator only
   Index nonzeros = 0;                  ///< in the features of the training rows, where these stay sparse; otherwise 0
+  Index skipped_rows = 0;              ///< that could not be read and were left out, of both parts
 };
 
 struct Survey {

@@ -100,10 +100,12 @@ class Generator {
   TableContent digits() const {
     TableContent content;
     content.kind = Table::Kind::bytes;
-    content.bytes.resize(static_cast<std::size_t>(rows_ * digit_pixels));
+    const auto pixels = std::make_shared<std::string>(static_cast<std::size_t>(rows_ * digit_pixels), '\0');
+    content.bytes = *pixels;
+    content.bytes_owner = pixels;
     content.targets.reserve(static_cast<std::size_t>(rows_));
     Classes classes_of(seed_, classes());
-    auto* at = reinterpret_cast<unsigned char*>(content.bytes.data());
+    auto* at = reinterpret_cast<unsigned char*>(pixels->data());
     for (Index row = first_; row < first_ + rows_; ++row, at += digit_pixels) {
       const Index digit = classes_of.of(row);
       draw_digit(seed_, row, digit, generate_.noise, at);

@@ -81,8 +81,11 @@ job::Data guess_data(const std::string& path) {
   data.dir = file.parent_path().string();
   data.train.features = file.filename().string();
   data.csv.target = "last";
-  const std::string text = read_contents(file.string());
+  const std::size_t member = path.rfind(".npz:") == path.npos ? 0 : path.size() - path.rfind(".npz:") - 4;
+  const Contents contents = read_contents(file.string().substr(0, file.string().size() - member));
+  const std::string_view text = contents.bytes();
   const std::string_view line = std::string_view(text).substr(0, text.find('\n'));
+  if (text.starts_with("dtrnrows")) return data.format = job::Format::mapped, data;
   if (is_idx(text)) return data.format = job::Format::idx, data;
   if (is_npy(text)) return data.format = job::Format::npy, data;
   if (is_libsvm(line)) return data.format = job::Format::libsvm, data;

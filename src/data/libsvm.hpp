@@ -3,9 +3,10 @@
 /// A '#' starts a comment; empty lines are skipped.
 
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "data/table.hpp"
+#include "data/text_files.hpp"
 
 namespace dtrain::data {
 
@@ -15,7 +16,9 @@ struct IndexLimit {
   std::string reason;
 };
 
-/// A sparse table. `file` is told in messages. Throws Error(Kind::data).
-Table parse_libsvm(std::string_view text, const Origin::File& file, const std::string& folder, const IndexLimit& limit);
+/// A sparse table. Rows that cannot be read, up to `most_faults`, are left out; where that is more than 0 and
+/// `needs_label` so are rows without a label. Throws Error(Kind::data).
+Table parse_libsvm(const std::vector<TextFile>& files, const std::string& folder, const IndexLimit& limit,
+                   std::size_t most_faults = 0, bool needs_label = true, const Cutting& cutting = {});
 
 }  // namespace dtrain::data

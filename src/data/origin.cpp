@@ -66,8 +66,8 @@ std::string Origin::path(const std::string& name) const { return (fs::path(folde
 
 int Origin::byte_column(const std::string& path, std::uint32_t line, Index column, Index width) const {
   try {
-    const std::string text = read_contents(path);
-    const std::string_view rest = from_line(text, line);
+    const Contents contents = read_contents(path);
+    const std::string_view rest = from_line(contents.bytes(), line);
     return form == Form::libsvm ? libsvm_column(rest, column, width)
                                 : csv_column(rest, path, delimiter, fields.at(static_cast<std::size_t>(column)));
   } catch (const std::exception&) {  // the file has gone or changed: the line is all that is known

@@ -30,11 +30,10 @@ void select_sparse(const Table& table, std::span<const std::uint32_t> rows, Tabl
 
 Table::Table(TableContent content) {
   const auto kept = std::make_shared<TableContent>(std::move(content));
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(kept->bytes.data()) + kept->bytes_begin;
-  const std::size_t byte_count = kept->kind == Kind::bytes ? size(kept->rows * kept->width) : 0;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(kept->bytes.data());
   parts_ = std::make_shared<Parts>(Parts{kept->kind, kept->rows, kept->width, kept->columns, kept->target, kept->origin,
-                                         kept->skipped, kept->hash, std::span(bytes, byte_count), kept->values,
-                                         kept->begins, kept->indices, kept->targets, kept->lines, kept});
+                                         kept->skipped, kept->hash, std::span(bytes, kept->bytes.size()), kept->values,
+                                         kept->begins, kept->indices, kept->targets, kept->lines, kept, 0});
 }
 
 Table::Kind Table::kind() const { return parts_->kind; }
@@ -90,13 +89,16 @@ Table Table::select(std::span<const std::uint32_t> rows) const {
   to.target = p.target;
   to.origin = origin_of_selection(p.origin);
   to.hash = p.hash;
+  const auto bytes = std::make_shared<std::string>();
   for (const std::uint32_t row : rows) {
-    if (p.kind == Kind::bytes) to.bytes.append(reinterpret_cast<const char*>(byte_row(row).data()), size(p.width));
+    if (p.kind == Kind::bytes) bytes->append(reinterpret_cast<const char*>(byte_row(row).data()), size(p.width));
     if (p.kind == Kind::cells) to.values.insert(to.values.end(), cells(row).begin(), cells(row).end());
     if (!p.targets.empty()) to.targets.push_back(p.targets[row]);
     if (!p.lines.empty()) to.lines.push_back(p.lines[row]);
   }
   if (p.kind == Kind::sparse) select_sparse(*this, rows, to);
+  to.bytes = *bytes;
+  to.bytes_owner = bytes;
   return Table(std::move(to));
 }
 

@@ -78,6 +78,12 @@ class Table {
 
   /// The table as one block (table_form.cpp tells how it is laid out).
   std::string bytes() const;
+  /// Writes that block beside `path`, syncs and renames, so that `path` appears whole or not at all, whoever else
+  /// writes it. Throws Error(Kind::environment).
+  void write(const std::string& path) const;
+  /// Of what was mapped or read from bytes: reads all of it and throws Error(Kind::data) with `name` if the numbers are
+  /// not those that were written.
+  void verify(const std::string& name) const;
   /// A block that came from elsewhere: its layout is checked to the last border, its numbers are not looked at.
   /// Throws Error(Kind::data) with `name`.
   static Table from_bytes(std::string bytes, const std::string& name);
@@ -87,6 +93,7 @@ class Table {
 
  private:
   struct Parts;
+  struct Block;
   explicit Table(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
   static Table of_block(std::string_view block, std::shared_ptr<const void> owner, const std::string& name);
   std::shared_ptr<const Parts> parts_;
@@ -98,9 +105,9 @@ struct TableContent {
   Index rows = 0, width = 0;
   std::vector<Column> columns;
   std::optional<Column> target;
-  std::string bytes;  ///< of kind bytes: rows * width of them, from bytes_begin on
-  std::size_t bytes_begin = 0;
-  std::vector<float> values;  ///< cells, or the values of sparse rows
+  std::string_view bytes;                   ///< of kind bytes: rows * width of them
+  std::shared_ptr<const void> bytes_owner;  ///< of what `bytes` points into
+  std::vector<float> values;                ///< cells, or the values of sparse rows
   std::vector<std::uint64_t> begins;
   std::vector<std::uint32_t> indices;
   std::vector<double> targets;

@@ -6,9 +6,9 @@
 //             where sparse rows begin: 64-bit [rows + 1] | their indices: 32-bit | targets: doubles [rows] |
 //             lines in the files: 32-bit [rows] | description: JSON
 //
-// The header's hash covers the header and the description, the body's everything after the header. Hashes are XXH3,
-// 64 bits: against accidents, not against malice. Whoever opens a block may rely on its borders, not on its numbers:
-// a level or an index may be beyond what the description allows.
+// The header's hash covers the header and the description, the body's all other sections, one after the other. Hashes
+// are XXH3, 64 bits: against accidents, not against malice. Whoever opens a block may rely on its borders, not on its
+// numbers: a level or an index may be beyond what the description allows.
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -154,6 +154,7 @@ Table Table::of_block(std::string_view block, std::shared_ptr<const void> owner,
   p.width = static_cast<Index>(header.width);
   p.skipped = static_cast<Index>(header.skipped);
   p.hash = header.content_hash;
+  p.body_hash = header.body_hash;
   p.owner = std::move(owner);
   try {
     const Json json = Json::parse(description);
@@ -177,16 +178,30 @@ Table Table::of_block(std::string_view block, std::shared_ptr<const void> owner,
   return Table(std::move(made));
 }
 
-std::string Table::bytes() const {
-  const Parts& p = *parts_;
+struct Table::Block {
+  std::string description;
+  Header header;
+  std::array<Piece, parts> pieces;
+
+  explicit Block(const Parts& p);
+  /// Visits the bytes after the header, in order.
+  template <class Visit>
+  void for_each_piece(Visit visit) const {
+    static constexpr std::array<std::byte, alignment> zeros{};
+    for (const Piece& piece : pieces) {
+      visit(piece);
+      visit(std::span(zeros).first(up(piece.size()) - piece.size()));
+    }
+  }
+};
+
+Table::Block::Block(const Parts& p) {
   Json json{{"columns", Json::array()}, {"target", nullptr}, {"origin", p.origin.to_json()}};
   for (const Column& column : p.columns) json["columns"].push_back(to_json(column));
   if (p.target) json["target"] = to_json(*p.target);
-  const std::string description = json.dump();
-  const std::array<Piece, parts> pieces{std::as_bytes(p.bytes),   std::as_bytes(p.values),  std::as_bytes(p.begins),
-                                        std::as_bytes(p.indices), std::as_bytes(p.targets), std::as_bytes(p.lines),
-                                        bytes_of(description)};
-  Header header;
+  description = json.dump();
+  pieces = {std::as_bytes(p.bytes),   std::as_bytes(p.values), std::as_bytes(p.begins), std::as_bytes(p.indices),
+            std::as_bytes(p.targets), std::as_bytes(p.lines),  bytes_of(description)};
   header.magic = magic;
   header.version = form_version;
   header.kind = static_cast<std::uint32_t>(p.kind);
@@ -198,15 +213,31 @@ std::string Table::bytes() const {
   for (std::size_t part = 0; part < parts; ++part) {
     header.sections[part] = {header.total, pieces[part].size()};
     header.total = up(header.total + pieces[part].size());
+    if (part != description_part) header.body_hash = fast_hash(pieces[part], header.body_hash);
   }
-  std::string block(header.total, '\0');
-  for (std::size_t part = 0; part < parts; ++part)
-    if (!pieces[part].empty())
-      std::memcpy(block.data() + header.sections[part].begin, pieces[part].data(), pieces[part].size());
-  header.body_hash = fast_hash(bytes_of(block).subspan(sizeof header));
   header.header_hash = hash_of(header, description);
-  std::memcpy(block.data(), &header, sizeof header);
-  return block;
+}
+
+std::string Table::bytes() const {
+  const Block block(*parts_);
+  std::string bytes(reinterpret_cast<const char*>(&block.header), sizeof block.header);
+  bytes.reserve(block.header.total);
+  block.for_each_piece([&](Piece piece) { bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size()); });
+  return bytes;
+}
+
+void Table::write(const std::string& path) const {
+  const Block block(*parts_);
+  replace_file(path, [&](const std::function<void(Piece)>& put) {
+    put(std::as_bytes(std::span(&block.header, 1)));
+    block.for_each_piece(put);
+  });
+}
+
+void Table::verify(const std::string& name) const {
+  const Parts& p = *parts_;
+  if (p.body_hash != 0 && Block(p).header.body_hash != p.body_hash)
+    refuse(name, "its numbers are not those that were written");
 }
 
 Table Table::from_bytes(std::string bytes, const std::string& name) {

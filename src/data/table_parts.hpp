@@ -23,6 +23,7 @@ struct Table::Parts {
   std::span<const double> targets;
   std::span<const std::uint32_t> lines;
   std::shared_ptr<const void> owner;  ///< of what the spans point into
+  std::uint64_t body_hash = 0;        ///< as the block that it was taken from says; 0 of other tables
 };
 
 }  // namespace dtrain::data

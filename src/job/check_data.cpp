@@ -66,7 +66,7 @@ void check_generate(Rules& rules) {
 
 void check_files(Rules& rules) {
   const Data& data = rules.job.data;
-  const bool idx = data.format == Format::idx;
+  const bool apart = data.format == Format::idx || data.format == Format::npy;
   Job job = rules.job;
   const std::string format = find("data.format")->get(job, 0);
   if (data.train.features.empty())
@@ -74,13 +74,20 @@ void check_files(Rules& rules) {
                 "data.format {} needs data.train.features, "
                 "the training file",
                 format);
-  if (idx && data.train.labels.empty())
-    rules.error({"data.train.labels", "data.train", "data.format"}, "data.format idx needs data.train.labels");
-  if (idx && data.test.features.empty() != data.test.labels.empty())
-    rules.error({"data.test"}, "data.test needs both features and labels with data.format idx");
-  if (!idx) {
+  if (apart && data.train.labels.empty())
+    rules.error({"data.train.labels", "data.train", "data.format"}, "data.format {} needs data.train.labels", format);
+  if (apart && data.test.features.empty() != data.test.labels.empty())
+    rules.error({"data.test"}, "data.test needs both features and labels with data.format {}", format);
+  const bool parsed = data.format == Format::csv || data.format == Format::tsv || data.format == Format::libsvm;
+  if (data.sharing == Sharing::shared_files && data.cache == "off" && parsed)
+    rules.error({"data.cache", "data.sharing"},
+                "data.sharing shared_files maps what one process has parsed: {} needs data.cache auto or a folder, or "
+                "convert the files (dtrain data convert)",
+                format);
+  if (!apart) {
     for (const std::string path : {"data.train.labels", "data.test.labels"})
-      if (rules.changed(path)) rules.error({path}, "{} is for idx only: {} files hold their labels", path, format);
+      if (rules.changed(path))
+        rules.error({path}, "{} is for idx and npy only: {} files hold their labels", path, format);
   }
   if (data.holdout > 0 && !data.test.features.empty())
     rules.error({"data.holdout"}, "data.holdout and data.test exclude each other; leave one of them out");
@@ -91,6 +98,7 @@ void check_foreign(Rules& rules, const std::string& section, Format format, cons
   if (rules.job.data.format == format) return;
   for (const std::string& child : children_of(section)) {
     const std::string path = section + "." + child;
+    if (rules.job.data.format == Format::mapped && child == "missing") continue;  // fitted, not parsed
     if (rules.changed(path)) rules.error({path}, "{} is only read with data.format {}", path, name);
   }
 }

@@ -209,6 +209,7 @@ Json to_json(const Plan& plan) {
   out["train_rows"] = plan.facts.train_rows;
   out["test_rows"] = plan.facts.test_rows;
   out["width"] = plan.width;
+  out["skipped_rows"] = plan.facts.skipped_rows;
   out["data_hash"] = plan.facts.hash;
   out["steps_per_epoch"] = plan.steps_per_epoch;
   out["steps"] = plan.total_steps;
@@ -253,8 +254,10 @@ std::string render(const Plan& plan) {
   for (const job::Layer& layer : plan.job.model.layers) shape += fmt::format("-{}", layer.dense);
   line("model", fmt::format("{}: {} weights, {}, {:.3g} MFLOP a row", shape, with_commas(plan.layout.total),
                             human_bytes(double(plan.step_bytes())), plan.flops_per_row() / 1e6));
-  line("data", fmt::format("{} training rows, {} test rows, {} features", with_commas(plan.facts.train_rows),
-                           with_commas(plan.facts.test_rows), with_commas(plan.width)));
+  const std::string skipped =
+      plan.facts.skipped_rows > 0 ? fmt::format("; {} rows left out", with_commas(plan.facts.skipped_rows)) : "";
+  line("data", fmt::format("{} training rows, {} test rows, {} features{}", with_commas(plan.facts.train_rows),
+                           with_commas(plan.facts.test_rows), with_commas(plan.width), skipped));
   line("steps", steps_words(plan));
   line("sync", sync_words(plan));
   line("host", fmt::format("{}: {} cores, {} of memory; {} thread{} a role", plan.host.name, plan.host.cores,

@@ -113,6 +113,7 @@ std::string pack(const Welcome& welcome) {
                 {"test_rows", welcome.facts.test_rows},
                 {"hash", welcome.facts.hash},
                 {"nonzeros", welcome.facts.nonzeros},
+                {"skipped_rows", welcome.facts.skipped_rows},
                 {"shards", {{"classes", welcome.facts.shards.classes}, {"rows", welcome.facts.shards.rows}}}}},
               {"encoding", welcome.encoding.to_json()},
               {"bind", welcome.bind},
@@ -139,6 +140,7 @@ Welcome unpack_welcome(std::string_view payload) {
                                             facts.at("hash"),
                                             {facts.at("shards").at("classes"), facts.at("shards").at("rows")}};
                            welcome.facts.nonzeros = facts.at("nonzeros");
+                           welcome.facts.skipped_rows = facts.at("skipped_rows");
                            welcome.encoding = data::Encoding::from_json(json.at("encoding"));
                            welcome.bind = json.at("bind").get<std::vector<std::string>>();
                            welcome.bind_rows = json.at("bind_rows").get<std::vector<std::string>>();

@@ -35,6 +35,29 @@ printf 'words without any sense\0' > odd.bin
 run data info odd.bin
 expect_exit 4
 
+run data convert shop.csv --target bought -o shop.rows
+expect_exit 0
+expect_part stdout 'shop.rows is written: 300 rows of 7 columns'
+run data info shop.rows
+expect_exit 0
+expect_part stdout 'bought (target)   text'
+run data convert twice.yaml -o both.rows --json
+expect_exit 0
+expect_part stdout '"file": "both.test.rows"'
+run data convert shop.csv
+expect_exit 2
+run data convert shop.csv --target nobody -o none.rows
+expect_exit 4
+[ ! -e none.rows ] || complain "rows were written without a target"
+run data convert shop.csv --format tsv --no-header -o none.rows
+expect_exit 4
+run data convert twice.yaml --target bought -o none.rows
+expect_exit 2
+printf '\001' | dd of=shop.rows bs=1 seek=300 conv=notrunc status=none
+run data info shop.rows
+expect_exit 4
+expect_part stderr 'shop.rows: not a table of rows as dtrain writes it: its numbers are not those that were written'
+
 run init --data shop.csv --target bought
 expect_exit 0
 expect_line stdout 'job.yaml is written; now: dtrain run job.yaml'

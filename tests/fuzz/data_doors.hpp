@@ -13,6 +13,7 @@
 #include "data/fit.hpp"
 #include "data/idx.hpp"
 #include "data/libsvm.hpp"
+#include "data/npy.hpp"
 
 namespace dtrain::data::doors {
 
@@ -28,7 +29,7 @@ inline job::Model model_for(job::Loss loss) {
 template <class Open>
 bool try_rows(const std::string& bytes, job::Loss loss, job::Data data, Open open) {
   try {
-    const Table table = open(unpack(bytes, "input"), data);
+    const Table table = open(unpack(Contents(bytes), "input"), data);
     job::Job job;
     job.model = model_for(loss);
     job.data = data;
@@ -51,17 +52,13 @@ bool try_rows(const std::string& bytes, job::Loss loss, job::Data data, Open ope
   }
 }
 
-inline Origin::File input() { return {"input", "", 0, {}, {}}; }
-
 /// The same bytes are images and their labels: what fits as the one rarely fits as the other, but both are parsed.
 inline bool try_idx(const std::string& bytes) {
   job::Data data;
   data.format = job::Format::idx;
-  return try_rows(bytes, job::Loss::mean_squared_error, data, [](std::string text, const job::Data&) {
-    const IdxArray labels = parse_idx(text, "input");
-    Origin origin;
-    origin.files = {{"input", "input", 0, {}, {}}};
-    return idx_table(parse_idx(std::move(text), "input"), labels, origin);
+  return try_rows(bytes, job::Loss::mean_squared_error, data, [](const Contents& contents, const job::Data&) {
+    const NumberArray array = parse_idx(contents, "input", "input");
+    return array_table({array}, {array}, "");
   });
 }
 
@@ -77,16 +74,37 @@ inline bool try_csv(const std::string& bytes) {
   csv.header = (choice & 4) != 0;
   csv.missing = (choice & 8) != 0 ? job::Missing::mean : job::Missing::error;
   const auto loss = (choice & 16) != 0 ? job::Loss::mean_squared_error : job::Loss::softmax_cross_entropy;
-  return try_rows(bytes.substr(1), loss, data, [](const std::string& text, const job::Data& how) {
-    return parse_csv(text, input(), "", how, nullptr);
+  return try_rows(bytes.substr(1), loss, data, [](const Contents& contents, const job::Data& how) {
+    return parse_csv({{"input", contents.bytes()}}, "", how, nullptr);
   });
 }
 
 inline bool try_libsvm(const std::string& bytes) {
   job::Data data;
   data.format = job::Format::libsvm;
-  return try_rows(bytes, job::Loss::mean_squared_error, data,
-                  [](const std::string& text, const job::Data&) { return parse_libsvm(text, input(), "", {}); });
+  return try_rows(bytes, job::Loss::mean_squared_error, data, [](const Contents& contents, const job::Data&) {
+    return parse_libsvm({{"input", contents.bytes()}}, "", {});
+  });
+}
+
+/// The same array is rows and labels, as for idx.
+inline bool try_npy(const std::string& bytes) {
+  job::Data data;
+  data.format = job::Format::npy;
+  return try_rows(bytes, job::Loss::mean_squared_error, data, [](const Contents& contents, const job::Data&) {
+    const bool archive = contents.bytes().starts_with("PK");
+    const NumberArray array = parse_npy(archive ? npz_member(contents, "x", "input") : contents, "input", "input");
+    return array_table({array}, {array}, "");
+  });
+}
+
+inline bool try_table(const std::string& bytes) {
+  job::Data data;
+  data.format = job::Format::mapped;
+  data.csv.missing = job::Missing::zero;
+  return try_rows(bytes, job::Loss::mean_squared_error, data, [](const Contents& contents, const job::Data&) {
+    return Table::from_bytes(std::string(contents.bytes()), "input");
+  });
 }
 
 }  // namespace dtrain::data::doors
