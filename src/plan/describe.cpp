@@ -60,6 +60,16 @@ std::string steps_words(const Plan& plan) {
                      with_commas(plan.total_steps), with_commas(plan.job.train.batch));
 }
 
+/// Where rows come from other processes.
+std::string rows_words(const Plan& plan) {
+  const bool staged = plan.job.data.sharing == job::Sharing::staged;
+  const std::string loaders = fmt::format("{} loader{}", plan.loaders(), plan.loaders() == 1 ? "" : "s");
+  const std::string held = plan.trades_rows()
+                               ? fmt::format("each of {} workers holds a part and sends to the others", plan.workers)
+                               : fmt::format("{} {} them", loaders, staged ? "read and encode" : "send");
+  return fmt::format("{}; up to {} batches under way to a worker", held, with_commas(plan.ahead()));
+}
+
 std::string step_words(const Plan& plan) {
   const double rate = plan.job.train.optimizer.learning_rate;
   if (sync::traits(plan.job.sync).votes)
@@ -240,6 +250,8 @@ Json to_json(const Plan& plan) {
                             {"batch_rows", counts[static_cast<std::size_t>(rank)]},
                             {"external", rank >= plan.workers - plan.job.topology.external},
                             {"memory_bytes", worker_memory(plan).total()}});
+  out["sharing"] = {{"loaders", plan.loaders()}};
+  if (plan.loaders() > 0) out["sharing"]["ahead"] = plan.ahead();
   if (!plan.facts.shards.rows.empty()) out["shards"] = shards_json(plan.facts.shards);
   out["warnings"] = plan.warnings;
   return out;
@@ -258,6 +270,7 @@ std::string render(const Plan& plan) {
       plan.facts.skipped_rows > 0 ? fmt::format("; {} rows left out", with_commas(plan.facts.skipped_rows)) : "";
   line("data", fmt::format("{} training rows, {} test rows, {} features{}", with_commas(plan.facts.train_rows),
                            with_commas(plan.facts.test_rows), with_commas(plan.width), skipped));
+  if (plan.loaders() > 0) line("rows", rows_words(plan));
   line("steps", steps_words(plan));
   line("sync", sync_words(plan));
   line("host", fmt::format("{}: {} cores, {} of memory; {} thread{} a role", plan.host.name, plan.host.cores,
