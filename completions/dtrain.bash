@@ -113,6 +113,14 @@ _dtrain() {
       _dtrain_files -f
       return
       ;;
+    --format)
+      _dtrain_offer -W "csv tsv libsvm idx npy"
+      return
+      ;;
+    --delimiter)
+      :
+      return
+      ;;
     --labels)
       _dtrain_files -f
       return
@@ -174,7 +182,7 @@ _dtrain() {
       server) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
       loader) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
       init) _dtrain_offer -W "--data --target --output --json --quiet --verbose --color --help --version" ;;
-      data) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
+      data) _dtrain_offer -W "--output --format --target --delimiter --no-header --labels --set --json --quiet --verbose --color --help --version" ;;
       check) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       plan) _dtrain_offer -W "--set --json --quiet --verbose --color --help --version" ;;
       bench) _dtrain_offer -W "--steps --set --json --quiet --verbose --color --help --version" ;;
@@ -196,7 +204,7 @@ _dtrain() {
   case "$verb" in
     run) _dtrain_files -f ;;
     resume) _dtrain_files -d ;;
-    data) _dtrain_offer -W "info" ;;
+    data) _dtrain_offer -W "info convert" ;;
     check) _dtrain_files -f ;;
     plan) _dtrain_files -f ;;
     bench) _dtrain_files -f ;;

@@ -414,9 +414,15 @@ complete -c dtrain -n '__fish_seen_subcommand_from init' -l data -r -F -d 'the r
 complete -c dtrain -n '__fish_seen_subcommand_from init' -l target -x -d 'the column to predict: its name, or its number from 1'
 complete -c dtrain -n '__fish_seen_subcommand_from init' -s o -l output -r -F -d 'where the job is written (default: job.yaml)'
 
-complete -c dtrain -n __fish_use_subcommand -a data -d 'look at data files'
+complete -c dtrain -n __fish_use_subcommand -a data -d 'look at data files, or convert them'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -s o -l output -r -F -d 'convert: where the rows are written'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -l format -x -a 'csv tsv libsvm idx npy' -d 'what the file is (default: told by its first bytes)'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -l target -x -d 'the column to predict (default: the last)'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -l delimiter -x -d 'what stands between two fields'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -l no-header -d 'the first line is a row'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -l labels -r -F -d 'the labels of IDX or NPY features'
 complete -c dtrain -n '__fish_seen_subcommand_from data' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
-complete -c dtrain -n '__fish_seen_subcommand_from data' -a 'info'
+complete -c dtrain -n '__fish_seen_subcommand_from data' -a 'info convert'
 
 complete -c dtrain -n __fish_use_subcommand -a check -d 'tell every mistake in a job file, and start nothing'
 complete -c dtrain -n '__fish_seen_subcommand_from check' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
