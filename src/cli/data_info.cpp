@@ -83,6 +83,8 @@ int data_info(const Options& options) {
   const job::Job job = job_of_files(options);
   const auto train = data::raw_part(job, data::Part::train, nullptr);
   const auto test = data::raw_part(job, data::Part::test, &*train);
+  if (job.data.format == job::Format::mapped) train->verify(job.data.train.features);
+  if (job.data.format == job::Format::mapped && test) test->verify(job.data.test.features);
   Json out{{"train", to_json(data::profile_of(*train))}};
   std::string text = render(is_job(options.path) ? "train" : options.path.c_str(), data::profile_of(*train));
   if (test) {

@@ -57,6 +57,7 @@ std::optional<Table> Cache::find(std::uint64_t content_hash) const {
   if (::access(file.c_str(), R_OK) != 0) return std::nullopt;
   try {
     Table table = Table::map(file, origin_folder_);
+    table.verify(file);
     if (table.hash() == content_hash) return table;
   } catch (const Error&) {  // damaged: it is made anew
   }

@@ -82,6 +82,11 @@ void add_weights(const Json& summary, std::vector<Row>& rows) {
 }
 
 /// "onebit, 27.1 times less than as floats"
+void add_skipped(const Json& summary, std::vector<Row>& rows) {
+  if (const auto skipped = metric(summary, "skipped_rows"); skipped && *skipped > 0)
+    rows.push_back({"left out", fmt::format("{:.0f} rows of the files that could not be read", *skipped)});
+}
+
 void add_stages(const Json& summary, std::vector<Row>& rows) {
   const std::string slowest = text_field(summary, "stages.bottleneck");
   if (slowest.empty()) return;
@@ -142,6 +147,7 @@ std::string results(const Json& summary) {
     rows.push_back({"speed", count_text(*speed) + " samples/s"});
   add_bytes(summary, rows);
   add_codec(summary, rows);
+  add_skipped(summary, rows);
   add_stages(summary, rows);
   add_staleness(summary, rows);
   add_policy(summary, rows);

@@ -295,6 +295,7 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   summary["weights"]["count"] = plan_.layout.total;
   if (last_) summary["weights"]["sha256"] = store::weights_hash(last_->weights.span());
   summary["bytes"]["predicted_per_worker_step"] = plan_.bytes_per_worker_step();
+  if (plan_.facts.skipped_rows > 0) summary["skipped_rows"] = plan_.facts.skipped_rows;
   summary["flops_per_row"] = plan_.flops_per_row();
   summary["checkpoints"] = checkpoints_;
   if (aside_->passed_over() > 0) summary["checkpoints_passed_over"] = aside_->passed_over();

@@ -26,13 +26,14 @@ library_of() {
     yaml-cpp/*) echo yaml ;;
     zmq.h | zmq.hpp | zmq_addon.hpp) echo zmq ;;
     zlib.h) echo zlib ;;
+    zip.h) echo libzip ;;
     zstd.h | zstd_errors.h) echo zstd ;;
     cblas.h | openblas_config.h | lapacke.h) echo blas ;;
     omp.h) echo openmp ;;
     # Every room formats its messages through base/error.hpp, whose interface fmt is a part of.
     fmt/*) ;;
     sys/* | linux/* | net/* | netinet/* | arpa/*) ;;
-    fcntl.h | ifaddrs.h | immintrin.h | malloc.h | netdb.h | poll.h | pthread.h | sched.h | signal.h | unistd.h) ;;
+    fcntl.h | glob.h | ifaddrs.h | immintrin.h | malloc.h | netdb.h | poll.h | pthread.h | sched.h | signal.h | unistd.h) ;;
     *.h | *.hpp | */*) echo "of no known library" ;;
   esac
 }

@@ -176,7 +176,7 @@ TEST_CASE("a header that contradicts itself is refused with the reason") {
   CHECK(with([](Header&) {}).empty());
   CHECK(with([](Header& h) { h.type = Type{120}; }) == "message type 120 is unknown");
   CHECK(with([](Header& h) { h.type = Type{0}; }) == "message type 0 is unknown");
-  CHECK(with([](Header& h) { h.sender_role = Role{3}; }) == "role 3 is unknown");
+  CHECK(with([](Header& h) { h.sender_role = Role{4}; }) == "role 4 is unknown");
   CHECK(with([](Header& h) { h.piece = 1; }) == "piece 1 of 1 does not exist");
   CHECK(with([](Header& h) { h.pieces = 0; }) == "piece 0 of 0 does not exist");
   CHECK(with([](Header& h) { h.payload = 12; }) == "2 weights cannot fill 12 bytes");
