@@ -84,13 +84,7 @@ class Loader {
       tally_.read_seconds = stages_->read_seconds();
       tally_.transform_seconds = stages_->transform_seconds();
     }
-    for (const wire::Socket& door : doors_) {
-      tally_.payload_sent += door.counters().payload_sent;
-      tally_.payload_received += door.counters().payload_received;
-      tally_.wire_sent += door.counters().wire_sent;
-      tally_.wire_received += door.counters().wire_received;
-      tally_.refused += door.refused();
-    }
+    for (const wire::Socket& door : doors_) count_traffic(door, tally_);
     tally_.peak_bytes = peak_bytes();
     link_.send(wire::Type::left, pack(tally_));
   }

@@ -238,16 +238,9 @@ void Peer::await_goodbye() {
 }
 
 void Peer::send_tally() {
-  const auto add = [this](const wire::Socket& socket) {
-    tally_.payload_sent += socket.counters().payload_sent;
-    tally_.payload_received += socket.counters().payload_received;
-    tally_.wire_sent += socket.counters().wire_sent;
-    tally_.wire_received += socket.counters().wire_received;
-    tally_.refused += socket.refused();
-  };
-  for (const wire::Socket& door : doors_) add(door);
+  for (const wire::Socket& door : doors_) count_traffic(door, tally_);
   for (const auto& other : others_)
-    if (other) add(*other);
+    if (other) count_traffic(*other, tally_);
   tally_.payload_sent -= aside_sent_;
   tally_.payload_received -= aside_received_;
   tally_.fetch_seconds = fetch_seconds_;

@@ -129,6 +129,15 @@ std::string reachable(const std::string& endpoint, const std::string& coordinato
   return prefix + host_of(coordinator) + endpoint.substr(endpoint.rfind(':'));
 }
 
+void count_traffic(const wire::Socket& socket, Tally& tally) {
+  const wire::Counters& counters = socket.counters();
+  tally.payload_sent += counters.payload_sent;
+  tally.payload_received += counters.payload_received;
+  tally.wire_sent += counters.wire_sent;
+  tally.wire_received += counters.wire_received;
+  tally.refused += socket.refused();
+}
+
 std::int64_t peak_bytes() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);

@@ -53,6 +53,9 @@ std::vector<int> everyone(int n);
 /// An endpoint as this machine can reach it: a wildcard host becomes the host by which the coordinator was reached.
 std::string reachable(const std::string& endpoint, const std::string& coordinator);
 
+/// Adds what crossed a socket, and what it refused.
+void count_traffic(const wire::Socket& socket, Tally& tally);
+
 /// Peak resident memory of this process.
 std::int64_t peak_bytes();
 

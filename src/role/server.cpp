@@ -190,13 +190,7 @@ void Server::say_goodbye() {
   leaving_ = true;
   while (!dismissed_) pump(100);
   flush_trace();
-  for (const wire::Socket& door : doors_) {
-    tally_.payload_sent += door.counters().payload_sent;
-    tally_.payload_received += door.counters().payload_received;
-    tally_.wire_sent += door.counters().wire_sent;
-    tally_.wire_received += door.counters().wire_received;
-    tally_.refused += door.refused();
-  }
+  for (const wire::Socket& door : doors_) count_traffic(door, tally_);
   if (!traits_.gated) tally_.staleness = ledger_.histogram();
   if (worklist_) tally_.rows_never_learned = static_cast<std::uint64_t>(worklist_->rows_given_up());
   tally_.steps = updates_done_;

@@ -2,18 +2,6 @@
 # bsp has the bits of one process that folds the same micro-batches, and sends what the formula says; asp is told of.
 . "$(dirname "$0")/lib.sh"
 
-# law WORKERS SERVERS KEY=VALUE...
-law() {
-  local workers=$1 servers=$2
-  shift 2
-  train one topology.servers=0 train.micro_batches="$workers" "$@"
-  expect_exit 0
-  train many topology.workers="$workers" topology.servers="$servers" "$@"
-  expect_exit 0
-  same_weights one many
-  rm -rf one many
-}
-
 write_job 611 32  # the last batch of an epoch has 3 rows
 for servers in 1 2 3; do
   law 1 $servers train.optimizer.type=sgd

@@ -118,6 +118,18 @@ same_weights() {
   [ -n "$one" ] && [ "$one" = "$other" ] || complain "the weights of $1 (${one:-none}) are not those of $2 (${other:-none})"
 }
 
+# law WORKERS SERVERS KEY=VALUE...: the bits of one process that folds the same micro-batches.
+law() {
+  local workers=$1 servers=$2
+  shift 2
+  train one topology.servers=0 train.micro_batches="$workers" "$@"
+  expect_exit 0
+  train many topology.workers="$workers" topology.servers="$servers" "$@"
+  expect_exit 0
+  same_weights one many
+  rm -rf one many
+}
+
 strays() {
   local process
   for process in /proc/[0-9]*; do

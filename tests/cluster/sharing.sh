@@ -5,8 +5,8 @@
 
 modes=(central peer staged)
 
-# law WORKERS SERVERS KEY=VALUE...
-law() {
+# law_of_modes WORKERS SERVERS KEY=VALUE...: in each of the modes.
+law_of_modes() {
   local workers=$1 servers=$2 mode
   shift 2
   train one topology.servers=0 train.micro_batches="$workers" "$@"
@@ -21,12 +21,12 @@ law() {
 }
 
 write_job 611 32  # the last batch of an epoch has 3 rows
-law 3 2 train.optimizer.type=adam train.optimizer.learning_rate=1e-3
+law_of_modes 3 2 train.optimizer.type=adam train.optimizer.learning_rate=1e-3
 modes=(staged)
-law 4 1 topology.loaders=3 data.ahead=1
+law_of_modes 4 1 topology.loaders=3 data.ahead=1
 modes=(peer)
-law 2 1 data.ahead=1 train.optimizer.type=momentum
-law 4 2 train.clip_norm=0.5
+law_of_modes 2 1 data.ahead=1 train.optimizer.type=momentum
+law_of_modes 4 2 train.clip_norm=0.5
 modes=(central peer staged)
 
 # Without servers, and where workers step by themselves: the bits of a run in which each reads for itself.
@@ -53,7 +53,7 @@ done
 
 # More workers than rows: some hold nothing.
 write_job 3 4
-law 4 1 train.epochs=3
+law_of_modes 4 1 train.epochs=3
 
 # A worker from outside that has none of the files: where each reads for itself it fails, elsewhere it does its part.
 write_files() {

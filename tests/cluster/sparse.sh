@@ -42,18 +42,6 @@ output: {log_every: 1}
 END
 }
 
-# law WORKERS SERVERS KEY=VALUE...: the bits of one process that folds the same micro-batches.
-law() {
-  local workers=$1 servers=$2
-  shift 2
-  train one topology.servers=0 train.micro_batches="$workers" "$@"
-  expect_exit 0
-  train many topology.workers="$workers" topology.servers="$servers" "$@"
-  expect_exit 0
-  same_weights one many
-  rm -rf one many
-}
-
 # sent RUN: by all workers together.
 sent() { sed -n '/"role": "worker"/,/}/p' "$1/summary.json" | awk -F'[:,]' '/"bytes_sent"/ { sum += $2 } END { print sum }'; }
 
