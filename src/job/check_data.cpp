@@ -64,6 +64,9 @@ void check_generate(Rules& rules) {
                data.generate.set == Generated::digits ? "digits always have 10" : "a line has none");
 }
 
+/// Why keys that say how files are read do nothing.
+constexpr const char* converted = "it was settled when the rows were converted";
+
 void check_files(Rules& rules) {
   const Data& data = rules.job.data;
   const bool apart = data.format == Format::idx || data.format == Format::npy;
@@ -86,7 +89,9 @@ void check_files(Rules& rules) {
                 format);
   if (!apart) {
     for (const std::string path : {"data.train.labels", "data.test.labels"})
-      if (rules.changed(path))
+      if (data.format == Format::mapped)
+        rules.idle(path, converted);
+      else if (rules.changed(path))
         rules.error({path}, "{} is for idx and npy only: {} files hold their labels", path, format);
   }
   if (data.holdout > 0 && !data.test.features.empty())
@@ -98,7 +103,10 @@ void check_foreign(Rules& rules, const std::string& section, Format format, cons
   if (rules.job.data.format == format) return;
   for (const std::string& child : children_of(section)) {
     const std::string path = section + "." + child;
-    if (rules.job.data.format == Format::mapped && child == "missing") continue;  // fitted, not parsed
+    if (rules.job.data.format == Format::mapped && section != "data.generate") {
+      if (child != "missing") rules.idle(path, converted);  // that is fitted, not parsed
+      continue;
+    }
     if (rules.changed(path)) rules.error({path}, "{} is only read with data.format {}", path, name);
   }
 }

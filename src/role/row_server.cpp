@@ -57,7 +57,7 @@ void RowServer::run() {
 
 /// Whoever asks for rows that are not here gets no answer: it does not speak of this run's division.
 void RowServer::answer(wire::Socket& door, const wire::Message& want) {
-  auto rows = rows_wanted(want, Index{0xffffffff});
+  auto rows = rows_wanted(want, rows_->count() * stride_ + first_);
   if (!rows) return;
   for (std::uint32_t& row : *rows) {
     if (row % stride_ != first_ || row / stride_ >= rows_->count()) return;
