@@ -155,6 +155,9 @@ void check_data(Rules& rules) {
     rules.idle("data.partition.alpha", "only data.partition.by dirichlet has shares to draw");
   const bool fetched =
       data.sharing == Sharing::central || data.sharing == Sharing::peer || data.sharing == Sharing::staged;
+  const Topology& topology = rules.job.topology;
+  if (fetched && topology.workers == 1 && topology.external == 0 && topology.servers.value_or(0) == 0)
+    rules.idle("data.sharing", "a worker without a server is one process, which reads for itself");
   if (!fetched) rules.idle("data.ahead", "only central, peer and staged rows are fetched");
   if (data.sharing != Sharing::staged)
     rules.idle("topology.loaders", "only data.sharing staged has processes that load");
