@@ -26,8 +26,9 @@ void add_topology_keys(Keys& keys) {
                              "Processes that compute gradients, external ones included."));
   keys.push_back(integer_key("topology.external", JOB_FIELD(topology.external), between(0, 10000), "0",
                              "How many of the workers will join from outside."));
-  keys.push_back(integer_key("topology.loaders", JOB_FIELD(topology.loaders), between(1, 1024), "1",
-                             "Processes that read and transform rows for the workers, under data.sharing: staged."));
+  keys.push_back(integer_key(
+      "topology.loaders", JOB_FIELD(topology.loaders), between(1, 1024), "1",
+      "Processes that read rows under data.sharing: staged; as many others transform them for the workers."));
   keys.push_back(auto_integer_key(
       "topology.servers", JOB_FIELD(topology.servers), between(0, 1024),
       "Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; "

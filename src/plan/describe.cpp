@@ -63,10 +63,11 @@ std::string steps_words(const Plan& plan) {
 /// Where rows come from other processes.
 std::string rows_words(const Plan& plan) {
   const bool staged = plan.job.data.sharing == job::Sharing::staged;
-  const std::string loaders = fmt::format("{} loader{}", plan.loaders(), plan.loaders() == 1 ? "" : "s");
+  const std::string loaders = fmt::format("{} loader{}", plan.readers(), plan.readers() == 1 ? "" : "s");
   const std::string held = plan.trades_rows()
                                ? fmt::format("each of {} workers holds a part and sends to the others", plan.workers)
-                               : fmt::format("{} {} them", loaders, staged ? "read and encode" : "send");
+                           : staged ? fmt::format("{} read them, as many others encode them", loaders)
+                                    : loaders + " sends them";
   return fmt::format("{}; up to {} batches under way to a worker", held, with_commas(plan.ahead()));
 }
 

@@ -183,7 +183,7 @@ Index Plan::rows_of_steps(Index steps) const {
          std::min(facts.train_rows, steps % steps_per_epoch * job.train.batch);
 }
 
-int Plan::loaders() const {
+int Plan::readers() const {
   if (workers == 1 && servers == 0) return 0;
   switch (job.data.sharing) {
     case job::Sharing::central:
@@ -195,6 +195,8 @@ int Plan::loaders() const {
   }
   return 0;
 }
+
+int Plan::loaders() const { return job.data.sharing == job::Sharing::staged ? 2 * readers() : readers(); }
 
 Index Plan::ahead() const {
   return job.data.ahead.value_or(job.data.sharing == job::Sharing::peer ? steps_per_epoch : 4);

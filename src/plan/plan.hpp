@@ -73,6 +73,8 @@ struct Plan {
   /// Whether they do so in pairs (gossip): nobody owns a part, each has all weights of its own.
   bool pairs() const { return peers() && job.sync.policy == job::PolicyName::gossip; }
   /// Processes that read rows for workers (data.sharing: central, peer, staged); 0 where each reads for itself.
+  int readers() const;
+  /// These, and under staged as many again that encode what they read: reader k's rows go to loader readers() + k.
   int loaders() const;
   /// Whether workers serve each other rows of the shards that they hold.
   bool trades_rows() const { return loaders() > 0 && job.data.sharing == job::Sharing::peer; }

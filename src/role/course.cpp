@@ -69,18 +69,19 @@ void put_roles(Json& summary, const std::vector<RoleReport>& roles) {
 
 /// Where rows pass through stages of their own: how busy each was while the workers were at it, as a share of their
 /// time, and which one the others waited for.
-void put_stages(Json& summary, const std::vector<RoleReport>& roles) {
-  double read = 0, transform = 0, train = 0, loaders = 0, workers = 0;
+void put_stages(Json& summary, const plan::Plan& plan, const std::vector<RoleReport>& roles) {
+  double read = 0, transform = 0, train = 0, workers = 0;
   for (const RoleReport& report : roles) {
     const Tally& tally = report.tally;
     if (tally.seconds <= 0) continue;
     if (report.role == "loader")
-      read += tally.read_seconds / tally.seconds, transform += tally.transform_seconds / tally.seconds, ++loaders;
+      read += tally.read_seconds / tally.seconds, transform += tally.transform_seconds / tally.seconds;
     if (report.role == "worker") train += 1 - tally.fetch_seconds / tally.seconds, ++workers;
   }
-  if (loaders == 0 || workers == 0) return;
+  if (plan.loaders() == 0 || workers == 0) return;
+  const double readers = plan.readers(), transformers = std::max(1, plan.loaders() - plan.readers());
   const std::pair<const char*, double> stages[] = {
-      {"read", read / loaders}, {"transform", transform / loaders}, {"train", train / workers}};
+      {"read", read / readers}, {"transform", transform / transformers}, {"train", train / workers}};
   const auto* busiest = &stages[0];
   for (const auto& stage : stages) {
     summary["stages"][stage.first] = stage.second;
@@ -303,10 +304,10 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   summary["policy_spec"] = sync::spec(plan_.job.sync);
   put_roles(summary, roles);
   put_codec(summary, plan_, roles);
-  put_stages(summary, roles);
+  put_stages(summary, plan_, roles);
   summary["workers"] = plan_.workers;
   summary["servers"] = plan_.servers;
-  if (plan_.loaders() > 0) summary["loaders"] = plan_.loaders();
+  if (plan_.loaders() > 0) summary["loaders"] = plan_.readers();
   summary["threads"] = plan_.threads;
   summary["blas"] = blas_kernels();
   summary["seed"] = plan_.job.seed;

@@ -17,6 +17,8 @@ FetchedFeed::FetchedFeed(Link& link, const plan::Plan& plan, const Welcome& welc
       workers_(static_cast<std::uint32_t>(plan.workers)),
       trades_(plan.trades_rows()),
       loaders_(static_cast<std::size_t>(plan.loaders())),
+      givers_(static_cast<std::size_t>(plan.readers())),
+      first_giver_(loaders_ - givers_),
       width_(plan.width),
       steps_(plan.total_steps),
       division_(plan.job, plan.facts, everyone(plan.workers)) {
@@ -84,7 +86,7 @@ void FetchedFeed::wait_for(const Batch& batch) {
 
 /// Batches take turns among the loaders.
 std::size_t FetchedFeed::source_of(std::uint32_t row) const {
-  if (!plan_.trades_rows()) return (rank_ + divided_) % loaders_;
+  if (!plan_.trades_rows()) return first_giver_ + (rank_ + divided_) % givers_;
   const std::size_t holder = loaders_ + row % workers_;
   return gone_[holder] ? 0 : holder;
 }

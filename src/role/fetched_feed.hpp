@@ -69,6 +69,7 @@ class FetchedFeed final : public Feed {
   std::uint32_t rank_, workers_;
   bool trades_;
   std::size_t loaders_;
+  std::size_t givers_, first_giver_;  ///< loaders that batches come from, but for traded rows
   Index width_, steps_;
   data::Division division_;  ///< looks ahead
   std::optional<RowServer> server_;
@@ -79,10 +80,10 @@ class FetchedFeed final : public Feed {
   std::shared_ptr<const data::Rows> shard_;
   std::deque<Batch> batches_;
   std::optional<Deadline> awaited_;  ///< until the rows that are due now must be here
-  SparseBatch one_;          ///< row of a sparse batch
-  std::uint64_t asked_ = 0;  ///< requests, by which they are numbered; the first is that for the shard
-  std::size_t divided_ = 0;  ///< batches
-  Index next_ = 0;           ///< the first step whose batch was not asked for
+  SparseBatch one_;                  ///< row of a sparse batch
+  std::uint64_t asked_ = 0;          ///< requests, by which they are numbered; the first is that for the shard
+  std::size_t divided_ = 0;          ///< batches
+  Index next_ = 0;                   ///< the first step whose batch was not asked for
 };
 
 }  // namespace dtrain::role

@@ -1,8 +1,10 @@
 #pragma once
-/// A loader: reads the training rows, and answers workers that ask for some of them.
+/// A loader: a process between the files and the workers.
 ///
-/// Under `central` and `peer` it sends rows as they lie, and whoever gets them encodes them. Under `staged` it encodes
-/// them too: one thread reads, another transforms, with a bounded queue between them, and the worker trains.
+/// Under `central` and `peer` it reads rows and sends them as they lie; whoever gets them encodes them. Under `staged`
+/// half of the loaders read, and each of the others has one of those read for it and encodes what comes, so that
+/// reading, transforming and training are three processes. Between them are bounded queues: a worker asks for so many
+/// batches ahead (data.ahead), and a transforming loader for so many.
 
 #include "role/link.hpp"
 

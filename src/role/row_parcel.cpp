@@ -1,6 +1,7 @@
 #include "role/row_parcel.hpp"
 
 #include <cstring>
+#include <numeric>
 
 #include "data/table.hpp"
 
@@ -49,15 +50,29 @@ std::optional<std::vector<std::uint32_t>> rows_wanted(const wire::Message& messa
   return rows;
 }
 
-void send_rows(wire::Socket& socket, const wire::Self& self, const wire::Message& want, const data::Rows& from,
+void send_rows(wire::Socket& socket, const wire::Self& self, const RowOrder& order, const data::Rows& from,
                std::span<const std::uint32_t> rows) {
   const std::string bytes = from.table(rows).bytes();
   wire::Header header;
   header.type = wire::Type::rows;
-  header.clock = want.header.clock;
+  header.clock = order.number;
   header.pieces = static_cast<std::uint32_t>((bytes.size() + at_once - 1) / at_once);
   for (; header.piece < header.pieces; ++header.piece)
-    socket.send(self, header, std::string_view(bytes).substr(header.piece * at_once, at_once), want.peer);
+    socket.send(self, header, std::string_view(bytes).substr(header.piece * at_once, at_once), order.peer);
+}
+
+void send_encoded(wire::Socket& socket, const wire::Self& self, const RowOrder& order, const data::Rows& rows) {
+  const Index count = rows.count(), width = rows.width();
+  std::vector<float> values(static_cast<std::size_t>(count * (width + 1)));
+  std::vector<std::uint32_t> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), 0u);
+  rows.gather(all, Matrix(values.data(), count, width),
+              std::span(values).subspan(static_cast<std::size_t>(count * width)));
+  wire::Header header;
+  header.type = wire::Type::batch;
+  header.clock = order.number;
+  header.count = values.size();
+  socket.send(self, header, std::as_bytes(std::span(values)), order.peer);
 }
 
 bool RowParcel::add(const wire::Message& message) {

@@ -24,9 +24,18 @@ void ask_for(wire::Socket& socket, const wire::Self& self, std::uint64_t request
 /// The rows that a `want` names; nullopt: there is no such row among `count` rows, or it is no list.
 std::optional<std::vector<std::uint32_t>> rows_wanted(const wire::Message& message, Index count);
 
+/// Who asked for rows, and the number of the request.
+struct RowOrder {
+  std::string peer;
+  std::uint64_t number = 0;
+  static RowOrder of(const wire::Message& want) { return {want.peer, want.header.clock}; }
+};
+
 /// Answers with these rows as they lie, in `rows` messages.
-void send_rows(wire::Socket& socket, const wire::Self& self, const wire::Message& want, const data::Rows& from,
+void send_rows(wire::Socket& socket, const wire::Self& self, const RowOrder& order, const data::Rows& from,
                std::span<const std::uint32_t> rows);
+/// Answers with all of these rows encoded, in one `batch` message: features row by row, then the targets.
+void send_encoded(wire::Socket& socket, const wire::Self& self, const RowOrder& order, const data::Rows& rows);
 
 /// Puts the pieces of one answer together.
 class RowParcel {

@@ -63,7 +63,7 @@ void RowServer::answer(wire::Socket& door, const wire::Message& want) {
     if (row % stride_ != first_ || row / stride_ >= rows_->count()) return;
     row /= stride_;
   }
-  send_rows(door, self_, want, *rows_, *rows);
+  send_rows(door, self_, RowOrder::of(want), *rows_, *rows);
 }
 
 }  // namespace dtrain::role
