@@ -120,7 +120,7 @@ function __dtrain_assignments
         'topology.transport=tcp' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers=' 'Processes that compute gradients, external ones included.' \
         'topology.external=' 'How many of the workers will join from outside.' \
-        'topology.loaders=' 'Processes that read and transform rows for the workers, under data.sharing: staged.' \
+        'topology.loaders=' 'Processes that read rows under data.sharing: staged; as many others transform them for the workers.' \
         'topology.servers=' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
         'topology.external_servers=' 'How many of the servers will join from outside.' \
         'topology.threads=' 'Threads of each role; auto shares out the cores of the machine.' \
@@ -304,7 +304,7 @@ function __dtrain_keys
         'topology.transport' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers' 'Processes that compute gradients, external ones included.' \
         'topology.external' 'How many of the workers will join from outside.' \
-        'topology.loaders' 'Processes that read and transform rows for the workers, under data.sharing: staged.' \
+        'topology.loaders' 'Processes that read rows under data.sharing: staged; as many others transform them for the workers.' \
         'topology.servers' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
         'topology.external_servers' 'How many of the servers will join from outside.' \
         'topology.threads' 'Threads of each role; auto shares out the cores of the machine.' \
