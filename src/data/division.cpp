@@ -31,7 +31,7 @@ Division::Division(const job::Job& job, const Facts& facts, std::vector<int> act
   if (rows_ > Index{0xffffffff}) fail(Kind::data, "{} training rows: more than 2^32 - 1 cannot be numbered", rows_);
   if (shard_) {
     const Index highest = active.empty() ? 0 : active.back() + 1;
-    first_.resize(static_cast<std::size_t>(std::max<Index>(job.topology.workers, highest)) + 1);
+    first_.resize(static_cast<std::size_t>(std::max<Index>(job.topology.data_ranks(), highest)) + 1);
     size_shards();
     deal_steps();
   }

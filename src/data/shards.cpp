@@ -149,7 +149,7 @@ std::size_t shard_of(job::PartitionBy by, std::uint64_t seed, Index row, Index r
 }
 
 Shards cut_shards(const job::Job& job, std::span<const std::uint32_t> classes, std::vector<std::string> names) {
-  const Index rows = std::ssize(classes), shards = job.topology.workers;
+  const Index rows = std::ssize(classes), shards = job.topology.data_ranks();
   Shards out;
   out.rows.assign(static_cast<std::size_t>(shards), Counts(names.size(), 0));
   const Counts of_class = count_classes(classes, names.size());

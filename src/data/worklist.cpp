@@ -18,8 +18,8 @@ std::vector<int> first_ranks(std::int64_t n) {
 
 Worklist::Worklist(const job::Job& job, const Facts& facts)
     : shard_(job.data.sharing == job::Sharing::shard),
-      ranks_(static_cast<int>(job.topology.workers)),
-      division_(job, facts, first_ranks(job.topology.workers)),
+      ranks_(static_cast<int>(job.topology.data_ranks())),
+      division_(job, facts, first_ranks(job.topology.data_ranks())),
       active_(static_cast<std::size_t>(ranks_), true),
       in_time_(active_),
       again_(shard_ ? active_.size() : 1),

@@ -17,7 +17,7 @@ Rules::Rules(const Job& whole, const Given& given, Findings& findings)
     set_entry_defaults(defaults_, key.info.path, 0);
   }
   resolved_ = defaults_;
-  resolved_.sync = resolve_sync(defaults_.sync, whole.topology.workers);
+  resolved_.sync = resolve_sync(defaults_.sync, whole.topology.data_ranks());
 }
 
 bool Rules::sound(Paths paths) const {

@@ -35,16 +35,16 @@ void check_schedule(Rules& rules) {
 
 void check_batch(Rules& rules) {
   const Train& train = rules.job.train;
-  const std::int64_t workers = rules.job.topology.workers;
+  const std::int64_t workers = rules.job.topology.data_ranks();
   if (!rules.sound({"train.batch", "topology.workers"})) return;
   if (train.batch < workers) {
     rules.error({"train.batch", "topology.workers"},
                 "train.batch is {}, so some of the {} workers would never have a row; raise it to {} or more",
                 train.batch, workers, workers);
-  } else if (train.micro_batches > train.batch / workers) {
+  } else if (train.micro_batches.value_or(1) > train.batch / workers) {
     rules.error({"train.micro_batches"},
                 "train.micro_batches is {}, but a worker's part of a batch is {} rows ({} over {} workers)",
-                train.micro_batches, train.batch / workers, train.batch, workers);
+                *train.micro_batches, train.batch / workers, train.batch, workers);
   }
 }
 

@@ -4,6 +4,7 @@
 /// Produced by read_job() only. Ranges and units are enforced by the catalogue (job/catalogue.hpp), which names every
 /// field below exactly once. Plain values; copy freely.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,9 @@ enum class Activation { none, relu, leaky_relu, gelu, tanh, sigmoid, softplus };
 enum class Init { automatic, he, glorot, uniform, zero };
 enum class Loss { softmax_cross_entropy, binary_cross_entropy, mean_squared_error };
 
+/// How a weight matrix is cut over a tensor group. output: by columns; input: by rows; none: one rank has all of it.
+enum class LayerSplit { automatic, output, input, none };
+
 /// One `model.layers` entry.
 struct Layer {
   std::int64_t dense = 0;  ///< outputs, 1 or more
@@ -23,6 +27,8 @@ struct Layer {
   double dropout = 0;           ///< probability of zeroing an output in training, [0, 1)
   Init init = Init::automatic;  ///< automatic: he before relu, leaky_relu, gelu, softplus; glorot otherwise
   bool bias = true;
+  std::optional<std::int64_t> stage;         ///< of the pipeline, from 1; absent (`auto`): by cost
+  LayerSplit split = LayerSplit::automatic;  ///< over a tensor group; automatic: by cost
   bool operator==(const Layer&) const = default;
 };
 
@@ -166,9 +172,10 @@ enum class SparseUpdates { off, exact, lazy };
 
 struct Train {
   std::int64_t epochs = 1;
-  std::int64_t steps = 0;          ///< 0: no limit beside `epochs`
-  std::int64_t batch = 128;        ///< rows of a global batch, over all workers
-  std::int64_t micro_batches = 1;  ///< each worker's part is computed in that many pieces, folded in order
+  std::int64_t steps = 0;    ///< 0: no limit beside `epochs`
+  std::int64_t batch = 128;  ///< rows of a global batch, over all workers
+  /// Each worker's part is computed in that many pieces, folded in order. Absent (`auto`): make_plan() decides.
+  std::optional<std::int64_t> micro_batches;
   Optimizer optimizer;
   double clip_norm = 0;  ///< global norm; 0: off
   Schedule schedule;
@@ -183,6 +190,19 @@ enum class TopologyKind { parameter_server, ring, halving_doubling, tree, automa
 /// How roles of one machine hand each other numbers; others always use tcp.
 enum class Transport { shared_memory, ipc, tcp };
 
+/// In which order a pipeline's stage computes its micro-batches: all forward, then all backward; or one forward, one
+/// backward as soon as that can be.
+enum class PipelineSchedule { gpipe, one_f_one_b };
+
+/// One network over several workers; those who are left over share the rows.
+struct Split {
+  std::int64_t pipeline = 1;  ///< stages: by layers
+  std::int64_t tensor = 1;    ///< ranks of a group: by weight matrices
+  PipelineSchedule schedule = PipelineSchedule::one_f_one_b;
+  std::int64_t cells() const { return pipeline * tensor; }
+  bool operator==(const Split&) const = default;
+};
+
 struct Topology {
   TopologyKind kind = TopologyKind::parameter_server;
   Transport transport = Transport::shared_memory;
@@ -192,6 +212,10 @@ struct Topology {
   std::int64_t loaders = 1;             ///< processes that read and transform; sharing: staged
   std::optional<std::int64_t> servers;  ///< absent (`auto`): 0 for one local worker, 1 otherwise
   std::optional<std::int64_t> threads;  ///< absent (`auto`): cores / roles of the machine
+  Split split;
+  double memory = 0;  ///< bytes that a worker may have; 0: no limit
+  /// How many share the rows: each is one worker or, where the network is split, one of every cell.
+  std::int64_t data_ranks() const { return std::max<std::int64_t>(1, workers / split.cells()); }
   bool operator==(const Topology&) const = default;
 };
 

@@ -63,8 +63,10 @@ void add_train_keys(Keys& keys) {
   keys.push_back(in_unit(integer_key("train.batch", JOB_FIELD(train.batch), between(1, 1e8), "128",
                                      "Rows of a step over all workers; never multiplied by their number."),
                          "rows"));
-  keys.push_back(integer_key("train.micro_batches", JOB_FIELD(train.micro_batches), between(1, 1e6), "1",
-                             "Pieces in which each worker computes its part of a batch, to need less memory."));
+  keys.push_back(auto_integer_key("train.micro_batches", JOB_FIELD(train.micro_batches), between(1, 1e6),
+                                  "Pieces in which each worker computes its part of a batch, to need less memory or, "
+                                  "where the network is a pipeline, to keep all stages busy; auto is four a stage of "
+                                  "a pipeline, and 1 without."));
   add_optimizer_keys(keys);
   keys.push_back(number_key("train.clip_norm", JOB_FIELD(train.clip_norm), at_least(0), "0",
                             "Gradients longer than this are shortened to it; 0 leaves them alone."));

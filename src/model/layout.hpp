@@ -10,14 +10,24 @@
 
 namespace dtrain::model {
 
+/// The block of a tensor of the whole network that a cell (model/cell.hpp) has. Its element (r, c) is element
+/// offset + (first_row + r) * cols + first_col + c of the whole network's vector.
+struct Place {
+  Index offset = 0;  ///< of the whole tensor
+  Index cols = 0;    ///< of the whole tensor
+  Index first_row = 0, first_col = 0;
+  bool operator==(const Place&) const = default;
+};
+
 /// A weight matrix lies [in, out], so that a feature's row is contiguous; a bias is [1, out].
 struct Tensor {
   std::string name;  ///< as PyTorch would have it: "layers.0.weight", "layers.0.bias"
   Index rows = 0;
   Index cols = 0;
   Index offset = 0;  ///< in floats, from the start of the flat vector
-  int layer = 0;     ///< index into model.layers
+  int layer = 0;     ///< index into model.layers; in a cell, from its first layer
   bool is_bias = false;
+  Place whole{};  ///< where it lies if this is the layout of a cell
   Index count() const { return rows * cols; }
 };
 

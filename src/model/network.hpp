@@ -12,7 +12,9 @@
 
 #include "job/job.hpp"
 #include "math/sparse.hpp"
+#include "model/cell.hpp"
 #include "model/layout.hpp"
+#include "model/neighbours.hpp"
 
 namespace dtrain::model {
 
@@ -52,10 +54,23 @@ struct Batch {
   std::optional<SparseInput<Real>> sparse{};
 };
 
+/// What a network does of a split one, and with whom. `neighbours` outlives it.
+template <class Real>
+struct Split {
+  Cell cell;
+  job::PipelineSchedule schedule = job::PipelineSchedule::one_f_one_b;
+  int micro_batches = 1;  ///< at most so many in a step
+  Neighbours<Real>* neighbours = nullptr;
+};
+
 template <class Real>
 class Network {
  public:
   Network(const job::Model& model, Index width, Index max_rows, int threads);
+  /// One cell's part of it. Layers count from the cell's first one. train_step() is what the cell does of a step: where
+  /// it is not of the first stage the batch's features have no data, where not of the last no targets are needed and
+  /// the loss is 0. predict() is only for a whole network.
+  Network(const job::Model& model, Index width, Index max_rows, int threads, const Split<Real>& split);
   ~Network();
   Network(Network&&) noexcept;
 

@@ -52,7 +52,7 @@ codec::Options codec_options(const job::Job& job) {
 
 codec::Options change_options(const job::Job& job) {
   codec::Options options = codec_options(job);
-  const auto workers = static_cast<double>(job.topology.workers);
+  const auto workers = static_cast<double>(job.topology.data_ranks());
   options.feedback = false;
   options.density = std::min(1.0, workers * options.density);
   options.first_density = std::min(1.0, workers * options.first_density);

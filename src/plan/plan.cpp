@@ -237,7 +237,7 @@ bool due(const Plan& plan, const job::Length& every, Index before, Index after) 
 Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width) {
   Plan plan;
   plan.job = job;
-  plan.job.sync = job::resolve_sync(job.sync, job.topology.workers);
+  plan.job.sync = job::resolve_sync(job.sync, job.topology.data_ranks());
   plan.host = host;
   plan.facts = facts;
   plan.width = width;
@@ -245,7 +245,8 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   plan.layout = model::make_layout(job.model, width);
   const Index blocks = (plan.layout.total + block_weights - 1) / block_weights;
   plan.servers = decide_servers(job.topology, blocks, plan.warnings);
-  plan.workers = static_cast<int>(job.topology.workers);
+  plan.workers = plan.grid.data = static_cast<int>(job.topology.data_ranks());
+  plan.cell = model::whole_cell(job.model);
   plan.threads = decide_threads(plan);
   plan.algorithm = decide_algorithm(plan);
   plan.sparse = decide_sparse(plan);
@@ -264,6 +265,7 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
                     plan.period(), plan.total_steps, plan.total_steps == 1 ? "" : "s"));
   plan.job.topology.servers = plan.servers;
   plan.job.topology.threads = plan.threads;
+  plan.job.train.micro_batches = job.train.micro_batches.value_or(1);
   if (job.train.batch > facts.train_rows)
     plan.warnings.push_back(
         fmt::format("train.batch is {}, but there are only {} training rows: every step takes them all",

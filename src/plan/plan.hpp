@@ -10,6 +10,7 @@
 #include "collective/moves.hpp"
 #include "data/data.hpp"
 #include "job/job.hpp"
+#include "model/cell.hpp"
 #include "model/layout.hpp"
 
 namespace dtrain::plan {
@@ -47,6 +48,21 @@ struct Bucket {
 /// rows: and only those rows of its weights that a step touches are stepped and exchanged.
 enum class Sparse { none, input, rows };
 
+/// Workers where the network is split: rank = (d * pipeline + p) * tensor + t. All (p, t) of one d are a replica and
+/// learn from the same rows; all d of one cell p * tensor + t keep its weights in step.
+struct Grid {
+  int data = 1, pipeline = 1, tensor = 1;
+  int cells() const { return pipeline * tensor; }
+  int cell_of(int rank) const { return rank % cells(); }
+  int data_of(int rank) const { return rank / cells(); }
+  int rank_of(int d, int cell) const { return d * cells() + cell; }
+  bool split() const { return cells() > 1; }
+  bool operator==(const Grid&) const = default;
+};
+
+/// Of a network that is not split, the whole plan. Of one that is, its `cells` are each the plan of a cluster of its
+/// own: grid.data workers and a share of the servers, by ranks that count from 0 in it, with the cell's weights for a
+/// model. What is said of the whole (rows, steps, the job) is the same there, but for its job's workers and servers.
 struct Plan {
   job::Job job;  ///< resolved: servers, threads and the policy's numbers decided
   Host host;     ///< where the local roles run
@@ -56,9 +72,12 @@ struct Plan {
   std::vector<Slice> slices;                                      ///< one per owner; exactly one when a worker is alone
   collective::Algorithm algorithm = collective::Algorithm::ring;  ///< without servers
   std::vector<Bucket> buckets;                                    ///< the same
-  int workers = 1;
-  int servers = 0;
-  int threads = 1;  ///< per role
+  Grid grid;
+  model::Cell cell;         ///< what its workers compute: all of the network, or one cell's part
+  std::vector<Plan> cells;  ///< by grid.cell_of(rank); none unless the network is split
+  int workers = 1;          ///< that share the rows, each with a replica: grid.data
+  int servers = 0;          ///< in all
+  int threads = 1;          ///< per role
   Index steps_per_epoch = 0;
   /// Clocks of a worker in the whole run. Under subset, whose steps fold the parts of a few ranks only, as many as it
   /// takes until the applied rows are those of train.epochs and train.steps.
@@ -68,8 +87,13 @@ struct Plan {
   Sparse sparse = Sparse::none;
   std::vector<std::string> warnings;
 
-  /// Whether workers exchange among themselves.
-  bool peers() const { return servers == 0 && workers > 1; }
+  /// Worker processes: grid.data * grid.cells().
+  int processes() const { return workers * grid.cells(); }
+  /// The plan by which the workers of a cell go, and its servers.
+  const Plan& of_cell(int c) const { return cells.empty() ? *this : cells[static_cast<std::size_t>(c)]; }
+  int servers_of_cell() const { return servers / grid.cells(); }
+  /// Whether workers exchange among themselves. (One alone does, where it has but a part of the network.)
+  bool peers() const { return servers == 0 && (workers > 1 || grid.split() || !cell.whole()); }
   /// Whether they do so in pairs (gossip): nobody owns a part, each has all weights of its own.
   bool pairs() const { return peers() && job.sync.policy == job::PolicyName::gossip; }
   /// Processes that read rows for workers (data.sharing: central, peer, staged); 0 where each reads for itself.

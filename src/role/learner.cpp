@@ -42,7 +42,7 @@ model::Network<float>::Result Learner::train(const model::Batch<float>& batch, s
                                              std::span<const float> weights, std::span<float> gradient,
                                              model::LayerEvents& events) {
   return network_.train_step(batch, weights, gradient, {plan_.job.seed, epoch}, events,
-                             static_cast<int>(plan_.job.train.micro_batches));
+                             static_cast<int>(*plan_.job.train.micro_batches));
 }
 
 }  // namespace dtrain::role

@@ -150,7 +150,7 @@ void Training::train_on_rows(Worker& self, std::span<const std::uint32_t> rows, 
                : std::as_const(self.weights).span().first(static_cast<std::size_t>(plan_.layout.total));
   model::LayerEvents events;
   const auto result = network_.train_step({features, targets, rows}, weights, self.gradient.span(), dropout, events,
-                                          static_cast<int>(plan_.job.train.micro_batches));
+                                          static_cast<int>(*plan_.job.train.micro_batches));
   if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(result.loss_sum))
     diverged("loss", static_cast<Clock>(step));
   self.loss_since += result.loss_sum;

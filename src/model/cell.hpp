@@ -1,0 +1,51 @@
+#pragma once
+/// One network over several ranks (ALGORITHMS.md, section 5): by layers (a pipeline's stages) and, within a stage, by
+/// weight matrices (the ranks of a tensor group). What one rank of that grid has is a cell; every weight lies in
+/// exactly one.
+///
+/// Sources: Huang 2019 (GPipe), Narayanan 2019 (1F1B), Shoeybi 2019 (column and row splits). Pure; any thread.
+
+#include <span>
+#include <vector>
+
+#include "job/job.hpp"
+#include "model/layout.hpp"
+
+namespace dtrain::model {
+
+/// How one layer is cut over the ranks of a tensor group: rank t has outputs (form output: columns of the weights, and
+/// the biases of these) or inputs (form input: rows of the weights; rank 0 the biases) [borders[t], borders[t + 1]).
+/// What is not split (none) is of form input, and all inputs are rank 0's.
+struct LayerCut {
+  bool by_output = false;
+  std::vector<Index> borders;  ///< ranks + 1, ascending from 0; some ranks may have nothing
+  bool operator==(const LayerCut&) const = default;
+};
+
+struct Cell {
+  int stage = 0, stages = 1;
+  int rank = 0, ranks = 1;             ///< in the tensor group of its stage
+  int first_layer = 0, end_layer = 0;  ///< of model.layers
+  std::vector<LayerCut> cuts;          ///< of these layers, in order; empty where ranks is 1
+
+  int layers() const { return end_layer - first_layer; }
+  bool first() const { return stage == 0; }
+  bool last() const { return stage + 1 == stages; }
+  bool whole() const { return stages == 1 && ranks == 1; }
+  bool operator==(const Cell&) const = default;
+};
+
+/// All of it.
+Cell whole_cell(const job::Model& model);
+
+/// What a cell has, in a vector of its own: tensors and layers count from its first layer, `Tensor::whole` says where
+/// they lie in the whole network's. Tensors of which it has nothing are left out; every layer has its Range, perhaps an
+/// empty one. `width`: features of a row.
+Layout make_layout(const job::Model& model, Index width, const Cell& cell);
+
+/// Elements [range.begin, range.end) of a cell's vector, from the whole network's and back. `part` has range.count()
+/// elements, `whole` the whole network's.
+void take_part(const Layout& cell, const Range& range, std::span<const float> whole, std::span<float> part);
+void put_part(const Layout& cell, const Range& range, std::span<const float> part, std::span<float> whole);
+
+}  // namespace dtrain::model
