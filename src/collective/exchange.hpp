@@ -18,11 +18,11 @@ namespace dtrain::collective {
 
 /// What comes from a peer: a sum on its way, or a result.
 struct Parcel {
-  Range range = {};               ///< as the sender says; of a sum of nobody: any
-  const float* values = nullptr;  ///< of its range; nullptr: a sum of nobody
-  float factor = 1;               ///< that they are to be multiplied by
-  std::uint32_t flags = 0;        ///< of all who had a part in it
-  std::shared_ptr<void> keeper;   ///< keeps the values where they are
+  Range range = {};                    ///< as the sender says; of a sum of nobody: any
+  const float* values = nullptr;       ///< of its range; nullptr: a sum of nobody
+  float factor = 1;                    ///< that they are to be multiplied by
+  std::uint32_t flags = 0;             ///< of all who had a part in it
+  std::shared_ptr<const void> keeper;  ///< keeps the values where they are
 };
 
 /// How an exchange meets its peers and its owner. `flags` travel with every message; all ranks end with all flags.

@@ -73,7 +73,7 @@ void AllReduce::gradient_step() {
   if (factor_)
     train_on_rows(owner_->current().weights.span());
   else
-    link_.record({clock_, 0, 0});
+    record({clock_, 0, 0});
   exchange_rest();
   end_round();
 }

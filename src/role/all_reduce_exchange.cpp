@@ -13,8 +13,6 @@
 namespace dtrain::role {
 namespace {
 
-bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % alignof(float) == 0; }
-
 /// The floats of a message, and what keeps them.
 collective::Parcel parcel_of(wire::Message message) {
   collective::Parcel parcel;
@@ -23,16 +21,9 @@ collective::Parcel parcel_of(wire::Message message) {
   parcel.factor = std::bit_cast<float>(static_cast<std::uint32_t>(message.header.note));
   parcel.flags = static_cast<std::uint32_t>(message.header.due);
   if (message.header.type == wire::Type::partial && message.header.rows == 0) return parcel;
-  if (aligned(message.data())) {
-    const auto kept = std::make_shared<wire::Message>(std::move(message));
-    parcel.values = static_cast<const float*>(kept->data());
-    parcel.keeper = kept;
-  } else {
-    const auto copy = std::make_shared<std::vector<float>>(message.header.count);
-    std::memcpy(copy->data(), message.data(), message.size());
-    parcel.values = copy->data();
-    parcel.keeper = copy;
-  }
+  const std::shared_ptr<const float> floats = floats_of(std::move(message));
+  parcel.values = floats.get();
+  parcel.keeper = floats;
   return parcel;
 }
 
@@ -148,7 +139,8 @@ void AllReduce::begin_round(const std::vector<std::uint64_t>& rows, Index rows_a
     factor_ = traits_.votes ? 1.0f : static_cast<float>(own_rows / static_cast<double>(total));
   rows_after_ = traits_.folds_some ? owner_->current().applied_rows + static_cast<Index>(total) : rows_after;
   owner_->open(1, rows_after_);
-  flags_ = (stop_wanted_ ? stop_flag : 0u) | (save_wanted_ ? save_flag : 0u);
+  if (!replica_) stop_agreed_ = stop_wanted_;
+  flags_ = save_wanted_ ? save_flag : 0u;
   save_wanted_ = false;
   own_squares_.clear();
   held_ = 0;
@@ -158,7 +150,8 @@ void AllReduce::begin_round(const std::vector<std::uint64_t>& rows, Index rows_a
 void AllReduce::begin_lane(Lane& lane) {
   if (lane.exchange().begun()) return;
   if (packer_ && factor_) pack_own(lane);
-  lane.exchange().begin(contributed(lane.arena()).data(), factor_, flags_);
+  if (replica_) stop_agreed_ = replica_->wish();
+  lane.exchange().begin(contributed(lane.arena()).data(), factor_, flags_ | (stop_agreed_ ? stop_flag : 0u));
 }
 
 /// What no backward has begun: all of it, where we have no rows or exchange weights. Then until all is exchanged.

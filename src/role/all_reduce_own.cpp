@@ -18,7 +18,7 @@ void AllReduce::own_step() {
     train_on_rows(own_->current().weights.span());
     finish_own_step(after, true);
   } else {
-    link_.record({clock_, 0, 0});
+    record({clock_, 0, 0});
   }
   if (turn_.exchange == sync::Turn::Exchange::none) return;
   begin_round(since_rows_, after);

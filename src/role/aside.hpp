@@ -19,7 +19,8 @@ namespace dtrain::role {
 
 struct Snapshot {
   bool evaluate = false, save = false, last = false;
-  store::State state;  ///< moments only if `save`
+  store::State state;         ///< moments only if `save`
+  std::uint64_t ordinal = 0;  ///< as Cut::ordinal
 };
 
 struct AsideResult {

@@ -124,7 +124,7 @@ void Assembly::average_own(Entry& entry) const {
 Snapshot Assembly::snapshot_of(Entry entry) {
   if (plan_.pairs()) average_own(entry);
   const Cut& cut = *entry.cuts.front();
-  Snapshot snapshot{cut.evaluate, cut.save, cut.last, {}};
+  Snapshot snapshot{cut.evaluate, cut.save, cut.last, {}, cut.ordinal};
   store::State& state = snapshot.state;
   state.applied_rows = cut.applied_rows;
   state.updates = cut.updates;

@@ -115,56 +115,88 @@ std::string Coordinator::endpoint_for(const std::string& endpoints, const Member
   return reader.external ? both.back() : both.front();
 }
 
+int Coordinator::cell_of(const Member& member) const {
+  return member.role == wire::Role::server ? member.rank / plan_.servers_of_cell() : plan_.grid.cell_of(member.rank);
+}
+
+int Coordinator::rank_in_cell(const Member& member) const {
+  return member.role == wire::Role::server ? member.rank % plan_.servers_of_cell() : plan_.grid.data_of(member.rank);
+}
+
+/// The first of a cell's owners, where all of the run are counted cell by cell.
+int Coordinator::first_owner(int cell) const { return cell * plan_.of_cell(cell).owners(); }
+
+/// What one member is told: whom to reach, beside what all are told.
+Start Coordinator::start_of(const Member& reader, Start start) {
+  const auto key = [this](const Member& member) { return doors_.secure() ? member.public_key : ""; };
+  const int cell = reader.role == wire::Role::loader ? 0 : cell_of(reader);
+  for (int m = 0; m < plan_.of_cell(cell).owners(); ++m) {
+    const Member& owner = roster_.owner(plan_, cell, m);
+    start.endpoints.push_back(endpoint_for(owner.data_endpoint, reader));
+    start.keys.push_back(key(owner));
+    start.names.push_back(owner.name());
+  }
+  for (int c = 0; plan_.grid.split() && reader.role == wire::Role::worker && c < plan_.grid.cells(); ++c) {
+    const Member& other = roster_.worker(plan_.grid.rank_of(plan_.grid.data_of(reader.rank), c));
+    start.replica.push_back(endpoint_for(other.data_endpoint, reader));
+    start.replica_keys.push_back(key(other));
+    start.replica_names.push_back(other.name());
+  }
+  const auto has_rows = [&](const Member& member, const std::string& endpoints) {
+    start.row_endpoints.push_back(endpoint_for(endpoints, reader));
+    start.row_keys.push_back(key(member));
+  };
+  for (int k = 0; k < plan_.loaders(); ++k) has_rows(roster_.loader(k), roster_.loader(k).data_endpoint);
+  for (int w = 0; plan_.trades_rows() && w < plan_.workers; ++w)
+    has_rows(roster_.worker(w), roster_.worker(w).row_endpoint);
+  return start;
+}
+
 void Coordinator::start() {
+  const store::State& state = states_.front();
   Start start;
-  start.clocks = state_.clocks;
-  start.updates = state_.updates;
-  start.applied_rows = state_.applied_rows;
-  start.memory = state_.policy.value("memory", std::vector<double>());
-  start.worklist = state_.policy.value("worklist", std::vector<std::int64_t>());
-  if (!state_.own.empty()) {
-    start.own_updates = state_.policy.at("own_updates").get<std::vector<std::uint64_t>>();
-    start.own_since = state_.policy.at("own_since").get<std::vector<std::vector<double>>>();
+  start.clocks = state.clocks;
+  start.updates = state.updates;
+  start.applied_rows = state.applied_rows;
+  start.memory = state.policy.value("memory", std::vector<double>());
+  start.worklist = state.policy.value("worklist", std::vector<std::int64_t>());
+  if (!state.own.empty()) {
+    start.own_updates = state.policy.at("own_updates").get<std::vector<std::uint64_t>>();
+    start.own_since = state.policy.at("own_since").get<std::vector<std::vector<double>>>();
   }
   for (const Member& member : roster_.all()) start.allowed.push_back(member.public_key);
   start.allowed.push_back(doors_.keys().public_key);
   send_recording();
-  for (Member& reader : roster_.all()) {
-    start.endpoints.clear(), start.keys.clear();
-    start.row_endpoints.clear(), start.row_keys.clear();
-    for (int m = 0; m < plan_.owners(); ++m) {
-      start.endpoints.push_back(endpoint_for(roster_.owner(m).data_endpoint, reader));
-      start.keys.push_back(doors_.secure() ? roster_.owner(m).public_key : "");
-    }
-    const auto has_rows = [&](const Member& member, const std::string& endpoints) {
-      start.row_endpoints.push_back(endpoint_for(endpoints, reader));
-      start.row_keys.push_back(doors_.secure() ? member.public_key : "");
-    };
-    for (int k = 0; k < plan_.loaders(); ++k) has_rows(roster_.loader(k), roster_.loader(k).data_endpoint);
-    for (int w = 0; plan_.trades_rows() && w < plan_.workers; ++w)
-      has_rows(roster_.worker(w), roster_.worker(w).row_endpoint);
-    doors_.send(reader.address, wire::Type::start, pack(start));
-  }
-  for (int m = 0; m < plan_.owners(); ++m) load(m);
+  for (Member& reader : roster_.all()) doors_.send(reader.address, wire::Type::start, pack(start_of(reader, start)));
+  for (int cell = 0; cell < plan_.grid.cells(); ++cell)
+    for (int m = 0; m < plan_.of_cell(cell).owners(); ++m) load(cell, m, states_[static_cast<std::size_t>(cell)]);
   training_ = true;
   for (Member& member : roster_.all()) member.last_beat = Clock::now();
-  course_.tracker().begin(state_.clocks, state_.applied_rows);
+  course_.tracker().begin(state.clocks, state.applied_rows);
 }
 
-/// The order of events that servers are to repeat, if there is one.
+/// The order of events that servers are to repeat, if there is one. Each is known by its number in the run here, and by
+/// that in its cell there.
 void Coordinator::send_recording() {
   constexpr std::size_t at_once = 10000;
-  const std::vector<sync::Event>& events = course_.request().recording;
-  for (std::size_t at = 0; at < events.size(); at += at_once)
-    for (int m = 0; m < plan_.servers; ++m)
-      doors_.send(roster_.server(m).address, wire::Type::traced,
+  std::vector<sync::Event> events;
+  for (int m = 0; m < plan_.servers && !course_.request().recording.empty(); ++m) {
+    const Member& server = roster_.server(m);
+    const int first = first_owner(cell_of(server));
+    events.clear();
+    for (sync::Event event : course_.request().recording)
+      if (event.server == m) event.server -= first, events.push_back(event);
+    for (std::size_t at = 0; at < events.size(); at += at_once)
+      doors_.send(server.address, wire::Type::traced,
                   pack(std::span(events).subspan(at, std::min(at_once, events.size() - at))));
+  }
 }
 
 /// Weights and moments go to their owners from here, fresh or from a checkpoint: one way in. What is a worker's own
 /// goes first, so that it is there when the server answers.
-void Coordinator::load(int owner) {
-  const Member& member = roster_.owner(owner);
+void Coordinator::load(int cell, int owner, const store::State& state) {
+  const plan::Plan& plan = plan_.of_cell(cell);
+  const Member& member = roster_.owner(plan_, cell, owner);
   const std::string endpoint = split(member.data_endpoint, ' ').front();
   const wire::Keys keys = wire::connecting_keys(doors_.keys(), member.public_key);
   const bool secure = doors_.secure() && endpoint.starts_with("tcp://");
@@ -173,22 +205,23 @@ void Coordinator::load(int owner) {
   connections_.watch(socket, member.name());
   if (endpoint.starts_with("ipc://")) socket.share(memory_);
   socket.connect(endpoint);
-  for (std::size_t r = 0; r < state_.own.size(); ++r) {
-    if (plan_.peers() && static_cast<int>(r) != owner) continue;
-    load_arena(owner, 0, state_.own[r].weights, r + 1);
-    for (std::size_t k = 0; k < state_.own[r].moments.size(); ++k)
-      load_arena(owner, k + 1, state_.own[r].moments[k], r + 1);
+  for (std::size_t r = 0; r < state.own.size(); ++r) {
+    if (plan.peers() && static_cast<int>(r) != owner) continue;
+    load_arena(plan, owner, 0, state.own[r].weights, r + 1);
+    for (std::size_t k = 0; k < state.own[r].moments.size(); ++k)
+      load_arena(plan, owner, k + 1, state.own[r].moments[k], r + 1);
   }
-  load_arena(owner, 0, state_.weights, 0);
-  for (std::size_t k = 0; k < state_.moments.size(); ++k) load_arena(owner, k + 1, state_.moments[k], 0);
+  load_arena(plan, owner, 0, state.weights, 0);
+  for (std::size_t k = 0; k < state.moments.size(); ++k) load_arena(plan, owner, k + 1, state.moments[k], 0);
 }
 
 /// An owner's slice of it; all of it to workers without servers, who compute with all weights. `worker`: whose own it
 /// is, plus 1; 0: the owner's.
-void Coordinator::load_arena(int owner, std::size_t index, const Arena& arena, std::size_t worker) {
-  for (int m = 0; m < plan_.owners(); ++m)
-    if (m == owner || plan_.peers())
-      for (const plan::Piece& piece : plan_.slices[static_cast<std::size_t>(m)].pieces)
+void Coordinator::load_arena(const plan::Plan& plan, int owner, std::size_t index, const Arena& arena,
+                             std::size_t worker) {
+  for (int m = 0; m < plan.owners(); ++m)
+    if (m == owner || plan.peers())
+      for (const plan::Piece& piece : plan.slices[static_cast<std::size_t>(m)].pieces)
         load_piece(piece, index, arena, worker);
 }
 
@@ -275,7 +308,10 @@ void Coordinator::hear(Knock& knock) {
       if (const auto changed = unpack_changed(text)) note_change(*member, *changed);
       return;
     case wire::Type::traced:
-      if (const auto events = unpack_traced(text)) course_.trace(*events);
+      if (auto events = unpack_traced(text)) {
+        for (sync::Event& event : *events) event.server += first_owner(cell_of(*member));
+        course_.trace(*events);
+      }
       return;
     case wire::Type::frozen:
       if (const auto frozen = unpack_frozen(text); frozen && member->role == wire::Role::server && settling_) {
@@ -328,7 +364,8 @@ void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) 
                   {},
                   {},
                   doors_.secure()};
-  if (member.role != wire::Role::worker || plan_.peers()) welcome.bind = binds(member, knock.message, "d");
+  if (member.role != wire::Role::worker || plan_.peers() || plan_.grid.split())
+    welcome.bind = binds(member, knock.message, "d");
   if (member.role == wire::Role::worker && plan_.trades_rows()) welcome.bind_rows = binds(member, knock.message, "r");
   if (const auto lies = memory_.locate(probe_.span()); lies && !member.external) {
     // Given back by whoever reads it.
@@ -367,14 +404,15 @@ void Coordinator::note_progress(Member& member, const wire::Message& message) {
   member.step = report->step;
   member.phase = report->phase;
   if (member.role != wire::Role::worker) return;
-  for (const StepRecord& record : report->records) course_.tracker().record(member.rank, record);
+  for (const StepRecord& record : report->records) course_.tracker().record(rank_in_cell(member), record);
 }
 
 void Coordinator::note_cut(const Member& member, const Cut& cut) {
+  Assembly& assembly = assembly_.of_cell(cell_of(member));
   if (cut.own)
-    assembly_.add_own(member.rank, cut);
+    assembly.add_own(rank_in_cell(member), cut);
   else if (cut.clocks.size() == static_cast<std::size_t>(plan_.workers))
-    assembly_.add(member.rank, cut);
+    assembly.add(rank_in_cell(member), cut);
 }
 
 /// Every server sets its own bound where each goes its own way, and all the same where they agree.
@@ -388,8 +426,9 @@ void Coordinator::note_change(const Member& member, const Changed& changed) {
 }
 
 void Coordinator::collect_snapshots() {
-  for (wire::Socket& socket : data_)
-    while (const auto message = socket.receive(nonce_)) assembly_.add(*message);
+  const int a_cell = plan_.of_cell(0).owners();
+  for (std::size_t i = 0; i < data_.size(); ++i)
+    while (const auto message = data_[i].receive(nonce_)) assembly_.of_cell(static_cast<int>(i) / a_cell).add(*message);
   while (auto snapshot = assembly_.take()) {
     snapshot->state.facts = course_.state_facts();
     if (snapshot->last) last_seen_ = true;

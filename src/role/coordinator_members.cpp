@@ -67,7 +67,7 @@ void Coordinator::fail_lost(const Member& member, const std::string& how) {
 void Coordinator::lose(Member& member, const std::string& how) {
   const job::Faults& faults = plan_.job.faults;
   const auto left = static_cast<std::int64_t>(roster_.active_workers().size()) - 1;
-  const bool goes_on = training_ && plan_.servers > 0 && member.role == wire::Role::worker &&
+  const bool goes_on = training_ && plan_.servers > 0 && !plan_.grid.split() && member.role == wire::Role::worker &&
                        faults.on_worker_loss == job::OnWorkerLoss::keep_going && left >= faults.min_workers &&
                        (!member.failure || member.failure->code == static_cast<int>(Kind::lost));
   if (!goes_on) fail_lost(member, how);
@@ -79,7 +79,7 @@ void Coordinator::lose(Member& member, const std::string& how) {
   course_.metrics().write(
       {{"event", "fault"}, {"role", wire::name(member.role)}, {"rank", member.rank}, {"what", what}});
   course_.tracker().drop(member.rank);
-  assembly_.lose(member.rank);
+  assembly_.of_cell(0).lose(member.rank);
   to_settle_.push_back(member.rank);
   settle_membership();
 }
@@ -132,7 +132,7 @@ void Coordinator::settle_step(Membership& membership) {
   for (int m = 0; some_past && !follow && m < plan_.servers; ++m) {
     if (frozen_[static_cast<std::size_t>(m)]->step == membership.step) continue;
     membership.undone.push_back(m);
-    assembly_.take_back(m, membership.step, epoch_);
+    assembly_.of_cell(0).take_back(m, membership.step, epoch_);
   }
 }
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/hash.hpp"
-#include "role/assembly.hpp"
 #include "role/connections.hpp"
 #include "role/coordinator.hpp"
+#include "role/joint_assembly.hpp"
 #include "role/roster.hpp"
 
 namespace dtrain::role {
@@ -27,7 +27,7 @@ class Coordinator {
         doors_(context_, nonce_, outer_door(course)),
         roster_(plan_),
         assembly_(plan_),
-        state_(course.take_initial_state()),
+        states_(parts_of(plan_, course.take_initial_state())),
         connections_(context_, Seconds(plan_.job.faults.join_within)) {}
 
   std::vector<RoleReport> run();
@@ -41,8 +41,9 @@ class Coordinator {
   void form();
   void start();
   void send_recording();
-  void load(int owner);
-  void load_arena(int owner, std::size_t index, const Arena& arena, std::size_t worker);
+  Start start_of(const Member& reader, Start start);
+  void load(int cell, int owner, const store::State& state);
+  void load_arena(const plan::Plan& plan, int owner, std::size_t index, const Arena& arena, std::size_t worker);
   void load_piece(const plan::Piece& piece, std::size_t index, const Arena& arena, std::size_t worker);
   void train();
   void part();
@@ -53,6 +54,9 @@ class Coordinator {
   void admit(const Knock& knock);
   void welcome(Member& member, const Knock& knock, const Join& join);
   std::vector<std::string> binds(const Member& member, const wire::Message& message, const char* kind) const;
+  int cell_of(const Member& member) const;
+  int rank_in_cell(const Member& member) const;
+  int first_owner(int cell) const;
   static std::string endpoint_for(const std::string& endpoints, const Member& reader);
   void note_progress(Member& member, const wire::Message& message);
   void note_cut(const Member& member, const Cut& cut);
@@ -77,10 +81,10 @@ class Coordinator {
   Arena probe_;                ///< for others to see whether they can see it
   Doors doors_;
   Roster roster_;
-  Assembly assembly_;
-  store::State state_;  ///< that the servers start from
+  JointAssembly assembly_;
+  std::deque<store::State> states_;  ///< that the owners of each cell's weights start from
   wire::InFlight loading_;
-  std::deque<wire::Socket> data_;  ///< one to each owner of weights
+  std::deque<wire::Socket> data_;  ///< one to each owner of weights, cell by cell
   Connections connections_;        ///< of these
   bool training_ = false, stop_told_ = false, all_told_ = false, last_seen_ = false;
   std::uint32_t epoch_ = 0;

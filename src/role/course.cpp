@@ -205,7 +205,7 @@ void Course::begin_trace(const store::State& state) {
   trace_.emplace(file);
   trace_->put(sync::to_line({job::write_job(plan_.job),
                              plan_.workers,
-                             plan_.owners(),
+                             plan_.of_cell(0).owners() * plan_.grid.cells(),
                              plan::last_clock(plan_),
                              static_cast<sync::Clock>(plan::single_until_steps(plan_)),
                              state.clocks,
@@ -305,7 +305,9 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   put_roles(summary, roles);
   put_codec(summary, plan_, roles);
   put_stages(summary, plan_, roles);
-  summary["workers"] = plan_.workers;
+  summary["workers"] = plan_.processes();
+  if (plan_.grid.split())
+    summary["grid"] = {{"data", plan_.grid.data}, {"pipeline", plan_.grid.pipeline}, {"tensor", plan_.grid.tensor}};
   summary["servers"] = plan_.servers;
   if (plan_.loaders() > 0) summary["loaders"] = plan_.readers();
   summary["threads"] = plan_.threads;

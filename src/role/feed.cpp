@@ -12,7 +12,8 @@ class OwnFeed final : public Feed {
       : rows_(data::load(plan.job, encoding, data::Part::train, plan.facts.hash)) {}
   const data::Rows* rows() const override { return rows_.get(); }
   void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) override {
-    rows_->gather(rows, features, targets);
+    if (features.data != nullptr) return rows_->gather(rows, features, targets);
+    for (std::size_t k = 0; k < rows.size(); ++k) targets[k] = rows_->targets()[rows[k]];
   }
   void gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch, std::span<float> targets) override {
     rows_->gather_sparse(rows, batch, targets);

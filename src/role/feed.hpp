@@ -31,7 +31,7 @@ class Feed {
   virtual void expect(Index /*step*/) {}
   /// Whether gather() need not wait; asks for them otherwise.
   virtual bool has(std::span<const std::uint32_t> /*rows*/) { return true; }
-  /// As data::Rows::gather(); has(rows) is true.
+  /// As data::Rows::gather(); has(rows) is true. `features` without data: only the targets, where rows are our own.
   virtual void gather(std::span<const std::uint32_t> rows, Matrix features, std::span<float> targets) = 0;
   /// As data::Rows::gather_sparse(), where plan.sparse says so; the same.
   virtual void gather_sparse(std::span<const std::uint32_t> rows, SparseBatch& batch, std::span<float> targets) = 0;

@@ -57,7 +57,7 @@ void Gossip::step() {
   if (has_rows)
     learn();
   else
-    link_.record({clock_, 0, 0});
+    record({clock_, 0, 0});
   if (partner) {
     Inbox& inbox = inboxes_[static_cast<std::size_t>(*partner)];
     await([&] { return inbox.complete(); }, Phase::waiting);

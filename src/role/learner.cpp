@@ -2,11 +2,13 @@
 
 namespace dtrain::role {
 
-Learner::Learner(const plan::Plan& plan, std::unique_ptr<Feed> feed)
+Learner::Learner(const plan::Plan& plan, std::unique_ptr<Feed> feed, model::Neighbours<float>* neighbours)
     : plan_(plan),
       feed_(std::move(feed)),
-      network_(plan.job.model, plan.width, plan.worker_rows(), plan.threads),
-      features_(plan.sparse != plan::Sparse::none ? 0 : plan.worker_rows() * plan.width),
+      network_(
+          plan.job.model, plan.width, plan.worker_rows(), plan.threads,
+          {plan.cell, plan.job.topology.split.schedule, static_cast<int>(*plan.job.train.micro_batches), neighbours}),
+      features_(plan.sparse == plan::Sparse::none && takes_features() ? plan.worker_rows() * plan.width : 0),
       targets_(static_cast<std::size_t>(plan.worker_rows())) {}
 
 void Learner::gather(std::span<const std::uint32_t> rows, Gathered& to) {
@@ -24,7 +26,7 @@ model::Network<float>::Result Learner::train(std::span<const std::uint32_t> rows
     gather(rows, own_);
     return train(rows, own_, epoch, weights, gradient, events);
   }
-  const Matrix features(features_.data(), static_cast<Index>(rows.size()), plan_.width);
+  const Matrix features(takes_features() ? features_.data() : nullptr, static_cast<Index>(rows.size()), plan_.width);
   const std::span<float> targets(targets_.data(), rows.size());
   feed_->gather(rows, features, targets);
   return train({features, targets, rows}, epoch, weights, gradient, events);

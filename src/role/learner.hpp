@@ -16,8 +16,8 @@ namespace dtrain::role {
 
 class Learner {
  public:
-  /// `plan` must outlive this.
-  Learner(const plan::Plan& plan, std::unique_ptr<Feed> feed);
+  /// `plan` and `neighbours`, of a part of a split network, must outlive this.
+  Learner(const plan::Plan& plan, std::unique_ptr<Feed> feed, model::Neighbours<float>* neighbours = nullptr);
 
   /// Where the rows come from; before train() it must have them.
   Feed& feed() { return *feed_; }
@@ -40,6 +40,9 @@ class Learner {
   model::Network<float>::Result train(const model::Batch<float>& batch, std::uint32_t epoch,
                                       std::span<const float> weights, std::span<float> gradient,
                                       model::LayerEvents& events);
+
+  /// Later stages of a pipeline need none, but what others send has them.
+  bool takes_features() const { return plan_.cell.first() || plan_.loaders() > 0; }
 
   const plan::Plan& plan_;
   std::unique_ptr<Feed> feed_;

@@ -52,6 +52,8 @@ class Link {
   const wire::Self& self() const { return self_; }
   const wire::KeyPair& keys() const { return keys_; }
   void set_epoch(std::uint32_t epoch) { self_.epoch = epoch; }
+  /// By which others on data sockets know us: within our cell, where the network is split.
+  void set_rank(int rank) { self_.rank = static_cast<std::uint32_t>(rank); }
   const JoinRequest& request() const { return request_; }
   wire::Context& context() { return context_; }
   /// What this role and others of its machine both see.

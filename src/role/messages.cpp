@@ -48,6 +48,7 @@ const char* name(Phase phase) {
     case Phase::folding: return "waiting for pushes";
     case Phase::fetching: return "waiting for rows";
     case Phase::serving: return "serving rows";
+    case Phase::exchanging: return "waiting for its replica";
     case Phase::leaving: return "leaving";
   }
   return "in an unknown phase";
@@ -174,6 +175,10 @@ std::string pack(const Start& start) {
               {"worklist", start.worklist},
               {"own_updates", start.own_updates},
               {"own_since", start.own_since},
+              {"names", start.names},
+              {"replica", start.replica},
+              {"replica_keys", start.replica_keys},
+              {"replica_names", start.replica_names},
               {"row_endpoints", start.row_endpoints},
               {"row_keys", start.row_keys}}
       .dump();
@@ -185,6 +190,10 @@ Start unpack_start(std::string_view payload) {
                            Start start;
                            start.endpoints = json.at("endpoints").get<std::vector<std::string>>();
                            start.keys = json.at("keys").get<std::vector<std::string>>();
+                           start.names = json.at("names").get<std::vector<std::string>>();
+                           start.replica = json.at("replica").get<std::vector<std::string>>();
+                           start.replica_keys = json.at("replica_keys").get<std::vector<std::string>>();
+                           start.replica_names = json.at("replica_names").get<std::vector<std::string>>();
                            start.row_endpoints = json.at("row_endpoints").get<std::vector<std::string>>();
                            start.row_keys = json.at("row_keys").get<std::vector<std::string>>();
                            start.allowed = json.at("allowed").get<std::vector<std::string>>();
@@ -313,6 +322,8 @@ Json to_json(const Tally& tally) {
               {"bytes_received", tally.payload_received},
               {"wire_sent", tally.wire_sent},
               {"wire_received", tally.wire_received},
+              {"replica_sent", tally.replica_sent},
+              {"replica_received", tally.replica_received},
               {"steps", tally.steps},
               {"rows", tally.rows},
               {"staleness", tally.staleness},
@@ -341,6 +352,8 @@ std::optional<Tally> unpack_tally(std::string_view payload) {
     tally.payload_received = json.at("bytes_received");
     tally.wire_sent = json.at("wire_sent");
     tally.wire_received = json.at("wire_received");
+    tally.replica_sent = json.at("replica_sent");
+    tally.replica_received = json.at("replica_received");
     tally.steps = json.at("steps");
     tally.rows = json.at("rows");
     tally.staleness = json.at("staleness").get<std::vector<std::uint64_t>>();

@@ -22,7 +22,17 @@
 namespace dtrain::role {
 
 /// What a role was doing when last heard of.
-enum class Phase : std::uint32_t { joining, loading, waiting, computing, folding, fetching, serving, leaving };
+enum class Phase : std::uint32_t {
+  joining,
+  loading,
+  waiting,
+  computing,
+  folding,
+  fetching,
+  serving,
+  exchanging,
+  leaving
+};
 const char* name(Phase phase);
 
 /// Loss of one step on one rank.
@@ -82,8 +92,11 @@ std::optional<Ready> unpack_ready(std::string_view payload);
 
 /// Payload of `start`.
 struct Start {
-  std::vector<std::string> endpoints;      ///< data, one per server, as the receiver should connect
-  std::vector<std::string> keys;           ///< CURVE public keys of the servers, for tcp endpoints; "" without CURVE
+  std::vector<std::string> endpoints;  ///< data, one per owner of the receiver's weights, as it should connect
+  std::vector<std::string> keys;       ///< CURVE public keys of these, for tcp endpoints; "" without CURVE
+  std::vector<std::string> names;      ///< as the run knows them: "server 3"
+  std::vector<std::string> replica;    ///< as endpoints: the workers of its replica by cell, itself among them
+  std::vector<std::string> replica_keys, replica_names;
   std::vector<std::string> row_endpoints;  ///< where rows are to be had: loaders, then workers that hold shards
   std::vector<std::string> row_keys;       ///< as `keys`
   std::vector<std::string> allowed;        ///< public keys of everybody, for servers to admit
@@ -163,6 +176,7 @@ struct Tally {
   double read_seconds = 0, transform_seconds = 0;  ///< loader: busy with that
   double seconds = 0;                              ///< worker, loader: from start to good-bye
   std::uint64_t payload_sent = 0, payload_received = 0, wire_sent = 0, wire_received = 0;
+  std::uint64_t replica_sent = 0, replica_received = 0;  ///< of a split network: bytes within its replica, beside those
   std::uint64_t steps = 0, rows = 0;
   std::vector<std::uint64_t> staleness;  ///< histogram, servers of an asynchronous run
   std::uint64_t refused = 0, torn = 0;

@@ -21,7 +21,9 @@ Peer::Peer(Link& link, const Welcome& welcome, plan::Plan plan)
       plan_(std::move(plan)),
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
-      learner_(plan_, make_feed(link, plan_, welcome)),
+      replica_(plan_.cell.whole() ? nullptr
+                                  : std::make_unique<Replica>(link, plan_.cell, [this] { return await_replica(); })),
+      learner_(plan_, make_feed(link, plan_, welcome), replica_.get()),
       division_(plan_.job, plan_.facts, everyone(plan_.workers)),
       gradient_(link.memory().arena(plan_.layout.total)),
       doors_(link, plan_, welcome),
@@ -43,8 +45,9 @@ void Peer::connect(const Start& start, const std::function<bool(int)>& needed) {
   const std::string identity = "peer-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int to = 0; to < plan_.workers; ++to)
     if (to != rank_ && needed(to))
-      others_[static_cast<std::size_t>(to)] = std::make_unique<wire::Socket>(
-          connect_data(link_, plan_, owner_address(plan_, start, to), identity, connections_));
+      others_[static_cast<std::size_t>(to)] =
+          std::make_unique<wire::Socket>(connect_data(link_, plan_, owner_address(start, to), identity, connections_));
+  if (replica_) replica_->connect(plan_, start, identity, connections_);
   learner_.feed().start(start, connections_);
   await([this] { return learner_.feed().settled(); }, Phase::fetching);
 }
@@ -72,8 +75,21 @@ std::span<float> Peer::part_of(Arena& arena, const wire::Header& header) {
   return arena.span().subspan(header.offset, header.count);
 }
 
+/// For something of the replica's: never given up, since the run ends for all of it at the same step.
+bool Peer::await_replica() {
+  const Lap lap(wait_seconds_);
+  poll(100, Phase::exchanging);
+  drain();
+  return true;
+}
+
+void Peer::record(const StepRecord& record) {
+  if (!replica_ || replica_->reports()) link_.record(record);
+}
+
 void Peer::train_on_rows(std::span<const float> weights) {
   wait_until_sent(sending_);
+  if (replica_) replica_->begin(clock_, stop_wanted_);
   const std::span<const std::uint32_t> rows = division_.rows(static_cast<Index>(clock_), rank_);
   const std::uint32_t epoch = division_.epoch_of(static_cast<Index>(clock_));
   await_rows(rows);
@@ -96,7 +112,7 @@ void Peer::note_loss(double loss_sum, std::uint64_t rows) {
          "the loss of step {} is not finite on worker {}; a lower train.optimizer.learning_rate or "
          "train.clip_norm may help",
          clock_ + 1, rank_);
-  link_.record({clock_, loss_sum, rows});
+  record({clock_, loss_sum, rows});
   tally_.rows += rows;
   link_.beat(clock_, Phase::computing);
 }
@@ -139,7 +155,7 @@ Peer::Wanted Peer::wanted_between(Index before, Index after) const {
 
 void Peer::obey(const wire::Message& message) {
   switch (message.header.type) {
-    case wire::Type::stop: stop_wanted_ = true; return;
+    case wire::Type::stop: stop_wanted_ = !replica_ || replica_->leads(); return;
     case wire::Type::save: save_wanted_ = true; return;
     case wire::Type::goodbye: dismissed_ = true; return;
     case wire::Type::abort: fail(Kind::lost, "the coordinator ended the run");
@@ -155,6 +171,7 @@ void Peer::poll(int timeout_ms, Phase phase) {
   if (plan_.job.faults.inject.slows_links())
     for (const auto& other : others_)
       if (other) poller.add(*other);
+  if (replica_ && plan_.job.faults.inject.slows_links()) replica_->watch(poller);
   learner_.feed().watch(poller);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
@@ -173,7 +190,9 @@ void Peer::drain() {
         take_load(*message, d);
         continue;
       }
-      if (header.sender_role == wire::Role::worker && header.sender_rank < others_.size() && take(*message)) continue;
+      if (header.sender_role == wire::Role::worker && header.sender_rank < others_.size() &&
+          (take(*message) || (replica_ && replica_->take(*message))))
+        continue;
       ++tally_.refused;
       link_.tell_refusal(fmt::format("type {} from {} {}, clock {}: not what is due here",
                                      static_cast<int>(header.type), wire::name(header.sender_role), header.sender_rank,
@@ -241,6 +260,7 @@ void Peer::send_tally() {
   for (const wire::Socket& door : doors_) count_traffic(door, tally_);
   for (const auto& other : others_)
     if (other) count_traffic(*other, tally_);
+  if (replica_) replica_->count(tally_);
   tally_.payload_sent -= aside_sent_;
   tally_.payload_received -= aside_received_;
   tally_.fetch_seconds = fetch_seconds_;

@@ -17,6 +17,7 @@
 #include "role/learner.hpp"
 #include "role/link.hpp"
 #include "role/owner.hpp"
+#include "role/replica.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::role {
@@ -53,6 +54,9 @@ class Peer : public model::LayerEvents {
   /// Its own optimizer's step with the gradient of this step, unless that was taken layer by layer.
   void finish_own_step(Index after, bool by_layers);
   void pad_step();
+  /// Tells the coordinator, if that is ours to do.
+  void record(const StepRecord& record);
+  bool await_replica();
   bool ends_backward(int layer) const { return layer == static_cast<int>(plan_.layout.layers.size()) - 1; }
   Wanted wanted_between(Index before, Index after) const;
 
@@ -73,6 +77,7 @@ class Peer : public model::LayerEvents {
   plan::Plan plan_;
   int rank_;
   sync::Traits traits_;
+  std::unique_ptr<Replica> replica_;  ///< where the network is split
   Learner learner_;
   data::Division division_;
   std::unique_ptr<Owner> owner_;  ///< of what all have in common
@@ -86,7 +91,9 @@ class Peer : public model::LayerEvents {
   std::optional<job::Distribution> inject_;
   Clock::time_point began_;  ///< computing the step
   sync::Clock clock_ = 0;
-  bool stop_wanted_ = false, save_wanted_ = false, dismissed_ = false;
+  bool stop_wanted_ = false;  ///< by the coordinator
+  bool stop_agreed_ = false;  ///< to be told with the next exchange: where the network is split, by the whole replica
+  bool save_wanted_ = false, dismissed_ = false;
   Clock::time_point connected_;
   double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0, fetch_seconds_ = 0;
   std::uint64_t aside_sent_ = 0, aside_received_ = 0;  ///< payload of what no exchange is made of: state, squares

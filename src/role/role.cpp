@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <numeric>
 
 #include "base/error.hpp"
@@ -12,7 +13,7 @@
 
 namespace dtrain::role {
 
-void run_role(const JoinRequest& request, const std::function<void(Link&, const Welcome&)>& body) {
+void run_role(const JoinRequest& request, const std::function<void(Link&, Welcome&)>& body) {
   if (std::getenv("DTRAIN_TICKET") != nullptr) launch::die_with_parent();
   wire::keep_large_blocks();
   set_blas_threads(1);
@@ -22,7 +23,7 @@ void run_role(const JoinRequest& request, const std::function<void(Link&, const 
     link.send(wire::Type::failed, pack(Failure{static_cast<int>(kind), what}));
   };
   try {
-    const Welcome welcome = link.join();
+    Welcome welcome = link.join();
     try_shared_memory(link, welcome);
     body(link, welcome);
   } catch (const Error& error) {
@@ -42,6 +43,24 @@ plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir) {
   if (!read.ok()) fail(Kind::internal, "the coordinator sent a job that cannot be read:\n{}", job::render(read));
   if (!data_dir.empty()) read.job.data.dir = data_dir;
   return plan::make_plan(read.job, welcome.host, welcome.facts, welcome.encoding.width);
+}
+
+plan::Plan take_place(Link& link, Welcome& welcome, const plan::Plan& whole) {
+  const bool server = link.self().role == wire::Role::server;
+  const int a_cell = whole.servers_of_cell();
+  const int cell = server ? welcome.rank / a_cell : whole.grid.cell_of(welcome.rank);
+  welcome.rank = server ? welcome.rank % a_cell : whole.grid.data_of(welcome.rank);
+  link.set_rank(welcome.rank);
+  return whole.of_cell(cell);
+}
+
+std::shared_ptr<const float> floats_of(wire::Message message) {
+  const auto kept = std::make_shared<wire::Message>(std::move(message));
+  if (reinterpret_cast<std::uintptr_t>(kept->data()) % alignof(float) == 0)
+    return {kept, static_cast<const float*>(kept->data())};
+  const auto copy = std::make_shared<float[]>(kept->size() / sizeof(float));
+  std::memcpy(copy.get(), kept->data(), kept->size());
+  return {copy, copy.get()};
 }
 
 sync::Setup setup_of(const plan::Plan& plan, const Start& start) {
@@ -65,10 +84,9 @@ Start await_start(Link& link, std::vector<sync::Event>* recording) {
   }
 }
 
-DataAddress owner_address(const plan::Plan& plan, const Start& start, int owner) {
+DataAddress owner_address(const Start& start, int owner) {
   const auto at = static_cast<std::size_t>(owner);
-  return {fmt::format("{} {}", plan.servers > 0 ? "server" : "worker", owner), start.endpoints.at(at),
-          start.keys.at(at)};
+  return {start.names.at(at), start.endpoints.at(at), start.keys.at(at)};
 }
 
 DataAddress row_address(const plan::Plan& plan, const Start& start, int source) {

@@ -2,6 +2,7 @@
 /// What every role that joins has in common.
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,15 @@
 namespace dtrain::role {
 
 /// Joins, runs `body`, and tells the coordinator if it throws (the Error goes on to the caller).
-void run_role(const JoinRequest& request, const std::function<void(Link&, const Welcome&)>& body);
+void run_role(const JoinRequest& request, const std::function<void(Link&, Welcome&)>& body);
 
 /// The same plan that every other role computes. `data_dir` replaces the job's, where this machine has the data
 /// elsewhere.
 plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir = {});
+
+/// What a role is in the part of the run that it belongs to: all of it or, where the network is split, one cell's
+/// cluster, whose plan and ranks are its own from here on.
+plan::Plan take_place(Link& link, Welcome& welcome, const plan::Plan& whole);
 
 /// Waits until everybody is ready. A recording to be repeated comes before it, to servers.
 Start await_start(Link& link, std::vector<sync::Event>* recording = nullptr);
@@ -29,7 +34,7 @@ struct DataAddress {
   std::string name, endpoint;
   std::string key;  ///< CURVE; "" without
 };
-DataAddress owner_address(const plan::Plan& plan, const Start& start, int owner);
+DataAddress owner_address(const Start& start, int owner);
 DataAddress row_address(const plan::Plan& plan, const Start& start, int source);
 
 /// A socket to it, with CURVE if there is a key and it is tcp, that `connections` watches.
@@ -46,6 +51,9 @@ void try_shared_memory(Link& link, const Welcome& welcome);
 
 /// Arenas that other roles of this machine can see.
 MakeArena shareable(Link& link);
+
+/// The floats of a message, which stay where they lie if they can be read there.
+std::shared_ptr<const float> floats_of(wire::Message message);
 
 /// 0, 1, .. n-1
 std::vector<int> everyone(int n);

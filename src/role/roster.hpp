@@ -42,7 +42,8 @@ class Roster {
   Roster(const plan::Plan& plan) {
     for (int m = 0; m < plan.servers; ++m)
       add(wire::Role::server, m, m >= plan.servers - plan.job.topology.external_servers);
-    for (int w = 0; w < plan.workers; ++w) add(wire::Role::worker, w, w >= plan.workers - plan.job.topology.external);
+    for (int w = 0; w < plan.processes(); ++w)
+      add(wire::Role::worker, w, w >= plan.processes() - plan.job.topology.external);
     for (int k = 0; k < plan.loaders(); ++k) add(wire::Role::loader, k, false);
   }
 
@@ -51,8 +52,10 @@ class Roster {
   Member& loader(int rank) { return members_.at(members_.size() - static_cast<std::size_t>(loaders_ - rank)); }
   Member& worker(int rank) { return members_.at(static_cast<std::size_t>(servers_ + rank)); }
 
-  /// Of weights: a server or, where there is none, a worker.
-  Member& owner(int rank) { return servers_ > 0 ? server(rank) : worker(rank); }
+  /// Of a cell's weights, by its rank there: a server or, where there is none, a worker.
+  Member& owner(const plan::Plan& plan, int cell, int rank) {
+    return servers_ > 0 ? server(cell * plan.servers_of_cell() + rank) : worker(plan.grid.rank_of(rank, cell));
+  }
 
   Member* at(const Address& address) {
     for (Member& member : members_)

@@ -10,9 +10,9 @@
 
 namespace dtrain::role {
 
-Server::Server(Link& link, const Welcome& welcome)
+Server::Server(Link& link, const Welcome& welcome, plan::Plan plan)
     : link_(link),
-      plan_(plan_of(welcome)),
+      plan_(std::move(plan)),
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
       decided_(traits_.decided && plan_.servers > 1),
@@ -57,8 +57,7 @@ void Server::start(const Start& start, const std::vector<sync::Event>& recording
 void Server::meet_others(const Start& start) {
   const std::string identity = "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int m = 0; m < plan_.servers; ++m)
-    if (m != rank_)
-      others_.push_back(connect_data(link_, plan_, owner_address(plan_, start, m), identity, connections_));
+    if (m != rank_) others_.push_back(connect_data(link_, plan_, owner_address(start, m), identity, connections_));
 }
 
 void Server::serve() {
@@ -202,8 +201,9 @@ void Server::say_goodbye() {
 }
 
 void run_server(const JoinRequest& request) {
-  run_role(request, [](Link& link, const Welcome& welcome) {
-    Server server(link, welcome);
+  run_role(request, [](Link& link, Welcome& welcome) {
+    plan::Plan plan = take_place(link, welcome, plan_of(welcome));
+    Server server(link, welcome, std::move(plan));
     link.send(wire::Type::ready, pack(Ready{server.endpoints(), {}}));
     std::vector<sync::Event> recording;
     const Start start = await_start(link, &recording);

@@ -29,7 +29,7 @@ namespace dtrain::role {
 
 class Server {
  public:
-  Server(Link& link, const Welcome& welcome);
+  Server(Link& link, const Welcome& welcome, plan::Plan plan);
 
   const std::vector<std::string>& endpoints() const { return doors_.endpoints(); }
   /// `recording`: whose order of events this run repeats; empty: none.

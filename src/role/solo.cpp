@@ -151,7 +151,7 @@ void Solo::snapshot_if_due(Index before, Index after) {
 void Solo::hand_over(bool evaluate, bool save, bool last, std::uint64_t next_clock) {
   owner_.catch_up();
   const Version& version = owner_.current();
-  Snapshot snapshot{evaluate, save, last, {}};
+  Snapshot snapshot{evaluate, save, last, {}, 0};
   store::State& state = snapshot.state;
   state.clocks = {next_clock};
   state.step = state.clocks.front();

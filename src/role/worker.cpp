@@ -15,7 +15,10 @@ Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
       plan_(std::move(plan)),
       rank_(welcome.rank),
       traits_(sync::traits(plan_.job.sync)),
-      learner_(plan_, make_feed(link, plan_, welcome)),
+      doors_(plan_.cell.whole() ? nullptr : std::make_unique<DataDoors>(link, plan_, welcome)),
+      replica_(plan_.cell.whole() ? nullptr
+                                  : std::make_unique<Replica>(link, plan_.cell, [this] { return await_replica(); })),
+      learner_(plan_, make_feed(link, plan_, welcome), replica_.get()),
       division_(plan_.job, plan_.facts, everyone(plan_.workers)),
       ahead_(division_),
       weights_(traits_.weights ? 0 : plan_.layout.total),
@@ -49,16 +52,19 @@ void Worker::connect(const Start& start) {
   const std::string identity = "worker-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   const auto arenas = static_cast<std::size_t>(plan_.exchanged_arenas());
   for (std::size_t m = 0; m < start.endpoints.size(); ++m) {
-    servers_.push_back(
-        {connect_data(link_, plan_, owner_address(plan_, start, static_cast<int>(m)), identity, connections_),
-         {},
-         {},
-         0,
-         0,
-         0,
-         false});
+    servers_.push_back({connect_data(link_, plan_, owner_address(start, static_cast<int>(m)), identity, connections_),
+                        {},
+                        {},
+                        0,
+                        0,
+                        0,
+                        false});
     servers_.back().arrived.assign(arenas * plan_.slices[m].pieces.size(), 0);
     servers_.back().epochs.assign(servers_.back().arrived.size(), 0);
+  }
+  if (replica_) {
+    doors_->allow(start.allowed);
+    replica_->connect(plan_, start, identity, connections_);
   }
   learner_.feed().start(start, connections_);
   while (!learner_.feed().settled()) {
@@ -89,7 +95,8 @@ void Worker::train() {
     settle_rounds();
     adopt_memberships();
     restart_ = false;
-    if (finished() || !await_gate()) continue;
+    look_for_halt();
+    if (stopping_ || finished() || !await_gate()) continue;
     turn_ = rhythm_->turn(clock_, own_ ? gate_->due : clock_);
     if (mark_wanted_ && turn_.exchange != sync::Turn::Exchange::none)
       tell_servers(wire::Type::mark), mark_wanted_ = false;
@@ -105,7 +112,7 @@ void Worker::train() {
   // The last push is answered too: only then is everything that belongs to this rank applied and counted.
   has_rows_ = true;
   const int layers = static_cast<int>(plan_.layout.layers.size());
-  while (!worklist_ && !stopping_ && !await_layers(0, layers - 1)) restart_ = false;
+  while (!worklist_ && !stopping_ && !await_layers(0, layers - 1)) restart_ = false, look_for_halt();
 }
 
 Worker::Outcome Worker::one_step() {
@@ -116,6 +123,7 @@ Worker::Outcome Worker::one_step() {
 
 void Worker::close_step() {
   ++tally_.steps;
+  entered_ = false;
   if (worklist_) return;  // settle_rounds() counts the clock
   if (traits_.folds_some) count_drawn_rows();
   ++clock_;
@@ -141,9 +149,9 @@ void Worker::settle_rounds() {
     }
     const bool counted = std::binary_search(decision.fold.begin(), decision.fold.end(), rank_);
     if (tried_ && tried_->step == decision.clock && counted)
-      link_.record(*tried_), tally_.rows += tried_->rows;
+      record(*tried_), tally_.rows += tried_->rows;
     else
-      link_.record({decision.clock, 0, 0});
+      record({decision.clock, 0, 0});
     if (packer_ && !counted) packer_->take_back(decision.clock);
     for (const int rank : decision.fold)
       if (const auto portion = worklist_->of(rank)) applied_rows_ += division_.count(portion->step, portion->part);
@@ -156,7 +164,10 @@ void Worker::settle_rounds() {
 
 void Worker::obey(const wire::Message& message) {
   switch (message.header.type) {
-    case wire::Type::stop: stopping_ = true; return;
+    case wire::Type::stop:
+      if (!replica_) stopping_ = true;
+      stop_wanted_ = replica_ && replica_->leads();
+      return;
     case wire::Type::save: mark_wanted_ = true; return;
     case wire::Type::goodbye: dismissed_ = true; return;
     case wire::Type::abort: fail(Kind::lost, "the coordinator ended the run");
@@ -225,17 +236,20 @@ void Worker::send_tally() {
     tally_.wire_received += inflow.socket.counters().wire_received;
     tally_.refused += inflow.socket.refused();
   }
+  if (doors_)
+    for (const wire::Socket& door : *doors_) count_traffic(door, tally_);
+  if (replica_) replica_->count(tally_);
   tally_.payload_received -= state_received_;
   tally_.peak_bytes = peak_bytes();
   link_.send(wire::Type::left, pack(tally_));
 }
 
 void run_worker(const JoinRequest& request) {
-  run_role(request, [](Link& link, const Welcome& welcome) {
-    plan::Plan plan = plan_of(welcome, link.request().data_dir);
+  run_role(request, [](Link& link, Welcome& welcome) {
+    plan::Plan plan = take_place(link, welcome, plan_of(welcome, link.request().data_dir));
     if (plan.peers()) return be_peer(link, welcome, std::move(plan));
     Worker worker(link, welcome, std::move(plan));
-    link.send(wire::Type::ready, pack(Ready{{}, worker.row_endpoints()}));
+    link.send(wire::Type::ready, pack(Ready{worker.endpoints(), worker.row_endpoints()}));
     worker.connect(await_start(link));
     worker.train();
     worker.leave();

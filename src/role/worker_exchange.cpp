@@ -74,6 +74,8 @@ void Worker::poll(int timeout_ms, Phase phase) {
   link_.watch(poller);
   for (Inflow& inflow : servers_) poller.add(inflow.socket);
   learner_.feed().watch(poller);
+  if (doors_) doors_->watch(poller);
+  if (replica_ && plan_.job.faults.inject.slows_links()) replica_->watch(poller);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
 }
@@ -81,6 +83,7 @@ void Worker::poll(int timeout_ms, Phase phase) {
 void Worker::drain() {
   connections_.check();
   learner_.feed().receive();
+  if (doors_) drain_doors();
   while (const auto message = link_.receive()) obey(*message);
   for (std::size_t m = 0; m < servers_.size(); ++m)
     while (const auto message = servers_[m].socket.receive(link_.self().nonce)) take(m, *message);

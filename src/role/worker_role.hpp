@@ -1,7 +1,8 @@
 #pragma once
-/// The worker: computes gradients on its rows. In six files: worker.cpp (its life, step after step), worker_step.cpp
+/// The worker: computes gradients on its rows. In seven files: worker.cpp (its life, step after step), worker_step.cpp
 /// (one step), worker_exchange.cpp (what comes from servers and goes to them), worker_own.cpp (where workers step by
-/// themselves), worker_packed.cpp (where gradients are packed), worker_rows.cpp (where only touched rows travel).
+/// themselves), worker_packed.cpp (where gradients are packed), worker_rows.cpp (where only touched rows travel),
+/// worker_replica.cpp (where the network is split).
 ///
 /// One thread. Included by these files only.
 
@@ -16,10 +17,12 @@
 #include "job/distribution.hpp"
 #include "role/connections.hpp"
 #include "role/council.hpp"
+#include "role/data_doors.hpp"
 #include "role/learner.hpp"
 #include "role/link.hpp"
 #include "role/owner.hpp"
 #include "role/packer.hpp"
+#include "role/replica.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::role {
@@ -28,6 +31,7 @@ class Worker final : public model::LayerEvents {
  public:
   Worker(Link& link, const Welcome& welcome, plan::Plan plan);
 
+  std::vector<std::string> endpoints() const { return doors_ ? doors_->endpoints() : std::vector<std::string>(); }
   std::vector<std::string> row_endpoints() const { return learner_.feed().endpoints(); }
   void connect(const Start& start);
   void train();
@@ -81,7 +85,15 @@ class Worker final : public model::LayerEvents {
   bool pad_step();
   bool overtaken() const { return traits_.abandons && gate_ && gate_->clock > clock_; }
   bool released() const { return gate_ && gate_->clock == clock_; }
-  bool interrupted() const { return stopping_ || restart_; }
+  /// Whoever leads a replica gives a step up only before the others of it have begun with it.
+  bool interrupted() const { return stopping_ || restart_ || (stop_wanted_ && !entered_); }
+
+  // worker_replica.cpp
+  bool await_replica();
+  bool enter_step();
+  void look_for_halt();
+  void drain_doors();
+  void record(const StepRecord& record);
 
   // worker_exchange.cpp
   bool await_gate();
@@ -136,6 +148,8 @@ class Worker final : public model::LayerEvents {
   int rank_;
   sync::Traits traits_;
   std::unique_ptr<sync::Rhythm> rhythm_;
+  std::unique_ptr<DataDoors> doors_;  ///< where the network is split: for the others of the replica, who are
+  std::unique_ptr<Replica> replica_;
   Learner learner_;
   data::Division division_;
   data::Division ahead_;                    ///< the same, a step ahead, where rows are asked for
@@ -176,6 +190,8 @@ class Worker final : public model::LayerEvents {
   std::deque<Round> rounds_;         ///< decided, not yet settled
   std::optional<StepRecord> tried_;  ///< what this round's push was, until it is known whether it counts
   std::uint32_t newest_epoch_ = 0;   ///< seen on weights
+  bool stop_wanted_ = false;         ///< where we lead a replica: told to stop, which is done between steps
+  bool entered_ = false;             ///< a step that the whole replica does
   bool stopping_ = false, restart_ = false, mark_wanted_ = false, dismissed_ = false;
   Clock::time_point connected_;
   double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0, fetch_seconds_ = 0;

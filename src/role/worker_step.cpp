@@ -26,10 +26,12 @@ Worker::Outcome Worker::step() {
   if (own_) {
     // Whoever steps alone waits for others only where a block begins.
     if (since_ == clock_ && !await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1)) return Outcome::again;
+    if (!enter_step()) return Outcome::again;
     step_alone();
     return Outcome::done;
   }
   computing_ = false;
+  if (!enter_step()) return Outcome::again;
   if (!train_on_rows()) return overtaken() ? Outcome::overtaken : Outcome::again;
   return Outcome::done;
 }
@@ -73,7 +75,7 @@ void Worker::note_loss(double loss_sum) {
   if (worklist_) {
     tried_ = record;
   } else {
-    link_.record(record);
+    this->record(record);
     tally_.rows += record.rows;
   }
   link_.beat(clock_, Phase::computing);
@@ -83,10 +85,11 @@ void Worker::note_loss(double loss_sum) {
 Worker::Outcome Worker::idle_step() {
   if (!await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1))
     return overtaken() ? Outcome::overtaken : Outcome::again;
+  entered_ = true;
   save_kept_if_asked();
   since_exchange_.rows = 0;
   tell_servers(wire::Type::push);
-  if (!worklist_) link_.record({clock_, 0, 0});
+  if (!worklist_) record({clock_, 0, 0});
   return Outcome::done;
 }
 
@@ -99,7 +102,7 @@ Worker::Outcome Worker::sit_out() {
     if (interrupted()) return Outcome::again;
   }
   save_kept_if_asked();
-  link_.record({clock_, 0, 0});
+  record({clock_, 0, 0});
   return Outcome::done;
 }
 

@@ -83,6 +83,10 @@ bool known(Type type) {
     case Type::want:
     case Type::rows:
     case Type::batch:
+    case Type::outputs:
+    case Type::delta:
+    case Type::block:
+    case Type::halt:
     case Type::squares: return true;
   }
   return false;
@@ -179,6 +183,9 @@ bool hashes_payload(Type type) {
     case Type::result:
     case Type::offer:
     case Type::answer:
+    case Type::outputs:
+    case Type::delta:
+    case Type::block:
     case Type::batch: return false;
     default: return true;
   }

@@ -46,7 +46,7 @@
 namespace dtrain::wire {
 
 inline constexpr std::uint32_t magic = 0x44545231;
-inline constexpr std::uint16_t version = 4;
+inline constexpr std::uint16_t version = 5;
 inline constexpr std::size_t header_bytes = 152;
 
 enum class Role : std::uint16_t { coordinator = 0, server = 1, worker = 2, loader = 3 };
@@ -99,6 +99,12 @@ enum class Type : std::uint16_t {
   // data: loader, worker that holds a shard -> worker
   rows = 113,   ///< payload: a piece of a table of these rows (data/table.hpp)
   batch = 114,  ///< the rows encoded: features row by row, then targets
+  // data: worker <-> worker of one replica of a split network (slice: the sender's cell; due: the leader wishes to
+  // stop)
+  outputs = 120,  ///< of a stage, for micro-batch `piece`: to the one above
+  delta = 121,    ///< the gradient by them: to the one below
+  block = 122,    ///< exchange number `piece` of a tensor group
+  halt = 123,     ///< the leader: step `clock` is not done, nor any after it
 };
 
 struct Header {
