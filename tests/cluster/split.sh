@@ -1,0 +1,103 @@
+#!/bin/bash
+# One network over several workers: a pipeline has the bits of one process that accumulates the same micro-batches, by
+# servers and by all-reduce, under every policy; a tensor group has its loss up to rounding; checkpoints of any grid go on
+# on any other; a run that is stopped, killed or too large ends as documented.
+. "$(dirname "$0")/lib.sh"
+write_job 611 32
+
+# grid DATA PIPELINE TENSOR: the words that ask for it.
+grid() { echo "topology.workers=$(($1 * $2 * $3)) topology.split.pipeline=$2 topology.split.tensor=$3"; }
+
+# loss RUN: on the test rows. near RUN OTHER: alike up to rounding.
+loss() { sed -n '/"test": {/,/}/p' "$1/summary.json" | sed -n 's/.*"loss": *\([-+.e0-9]*\).*/\1/p'; }
+near() {
+  awk -v a="$(loss "$1")" -v b="$(loss "$2")" 'BEGIN { d = a > b ? a - b : b - a; exit !(b > 0 && d <= 1e-3 * b) }' ||
+    complain "the loss of $1 is $(loss "$1"), that of $2 $(loss "$2")"
+}
+
+# ends FOLDER KEY=VALUE...: a run that is done and has left nobody.
+ends() {
+  rm -rf "$1"
+  train "$@"
+  expect_exit 0
+  expect_alone
+}
+
+# A pipeline, however it is scheduled and whoever steps its weights; widths 96, 96 and 3 divide by nothing odd.
+ends one topology.servers=0 train.micro_batches=4
+for way in topology.servers=0 topology.servers=auto topology.kind=ring topology.transport=ipc topology.transport=tcp; do
+  ends pipe $(grid 1 2 1) train.micro_batches=4 $way
+  same_weights one pipe
+done
+ends pipe $(grid 1 2 1) train.micro_batches=4 topology.servers=2
+same_weights one pipe
+ends pipe $(grid 1 3 1) train.micro_batches=4 topology.servers=3 topology.split.schedule=gpipe
+same_weights one pipe
+ends pipe $(grid 1 3 1) train.micro_batches=4 topology.split.schedule=gpipe
+same_weights one pipe
+
+# With data parallelism, and every policy whose bits do not depend on the order of messages.
+for policy in bsp 'subset sync.size=1' 'local sync.period=3' 'bmuf sync.period=4' sign_vote; do
+  for kind in parameter_server ring; do
+    words="sync.policy=$policy topology.kind=$kind train.micro_batches=3 train.optimizer.type=nesterov train.optimizer.learning_rate=1e-2"
+    ends two topology.workers=2 $words
+    ends split $(grid 2 2 1) $words
+    same_weights two split
+  done
+done
+# Under the others it ends, and its trace keeps the policy's promise.
+for policy in asp 'ssp sync.staleness=1' 'easgd sync.period=3'; do
+  ends split $(grid 2 2 1) sync.policy=$policy output.trace=true
+  run verify trace split/trace.jsonl
+  expect_exit 0
+done
+
+# Tensor groups, alone and with the other axes.
+ends plain topology.servers=0
+for parts in '1 1 2' '1 1 3' '2 1 2' '1 2 2' '2 2 2'; do
+  for way in topology.kind=ring topology.kind=parameter_server; do
+    ends tensor $(grid $parts) train.micro_batches=1 $way
+    near plain tensor
+  done
+done
+
+# What was begun on one grid goes on on another, or in one process.
+# goes_on GRID OTHER...: stopped in its midst, then resumed with these words.
+goes_on() {
+  local first=$1 words
+  shift
+  rm -rf cut
+  mapfile -t words < <(set_words $first train.micro_batches=4 train.epochs=40)
+  begin cut "${words[@]}"
+  await_step cut $((30 + RANDOM % 100))
+  kill -INT "$leader"
+  await_end 5
+  [ "$code" -eq 130 ] || complain "exit code $code after SIGINT; stderr: $(cat "$scratch/stderr")"
+  expect_alone
+  mapfile -t words < <(set_words "$@")
+  run resume cut -q "${words[@]}"
+  expect_exit 0
+  same_weights whole cut
+}
+ends whole topology.servers=0 train.micro_batches=4 train.epochs=40
+alone='topology.workers=1 topology.split.pipeline=1 topology.split.tensor=1 topology.servers=0'
+goes_on "$(grid 1 2 1)"
+goes_on "$(grid 1 2 1) topology.servers=2"
+goes_on "$(grid 1 2 1) topology.servers=2" $alone
+goes_on "$(grid 1 3 1)" $(grid 1 2 1)
+goes_on "$alone" $(grid 1 3 1) topology.servers=3
+ends whole topology.workers=2 train.micro_batches=4 train.epochs=40
+goes_on "$(grid 2 2 1)"
+goes_on "$(grid 2 2 1) topology.kind=ring"
+goes_on "$(grid 2 2 1) topology.kind=ring" $(grid 2 3 1) topology.kind=parameter_server
+
+# Whoever dies ends the run, and says who it was.
+begin dead $(set_words $(grid 2 2 1) train.epochs=400)
+await_step dead 5
+kill -9 "$(pid_of dead worker 2)"
+await_end 5
+[ "$code" -eq 7 ] || complain "exit code $code instead of 7"
+expect_last 'worker 2'
+expect_alone
+
+finish
