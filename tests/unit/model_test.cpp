@@ -358,7 +358,7 @@ TEST_CASE("a mask is a function of seed, epoch, row, layer and unit, and of noth
     const bool dropped = static_cast<double>(block[static_cast<std::size_t>(u % 4)]) < 0.4 * 0x1p32 - 0.5;
     CHECK(whole[static_cast<std::size_t>(u)] == (dropped ? 0.0f : static_cast<float>(1 / 0.6)));
   }
-  for (const Index first : {4, 16, 64, 100}) {
+  for (const Index first : {1, 2, 3, 4, 7, 16, 63, 64, 65, 100, 150}) {
     std::vector<float> part(static_cast<std::size_t>(units - first));
     dropout_mask(row, first, part);
     CHECK(std::equal(part.begin(), part.end(), whole.begin() + first));
