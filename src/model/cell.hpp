@@ -38,6 +38,26 @@ struct Cell {
 /// All of it.
 Cell whole_cell(const job::Model& model);
 
+/// Columns of a layer's inputs or outputs, counted in the whole layer.
+struct Columns {
+  Index first = 0;
+  Index count = 0;
+  bool operator==(const Columns&) const = default;
+};
+
+/// What a cell has of one layer: these inputs and outputs of its weights (of one of the two always all), and perhaps
+/// the biases of these outputs.
+struct LayerBlock {
+  Columns inputs, outputs;
+  bool bias = false;
+};
+
+/// Of the cell's layer l, counted from its first one.
+LayerBlock block_of(const job::Model& model, Index width, const Cell& cell, int l);
+
+/// Inputs of a layer of the whole network: outputs of the one below, or features.
+Index inputs_of(const job::Model& model, Index width, int layer);
+
 /// What a cell has, in a vector of its own: tensors and layers count from its first layer, `Tensor::whole` says where
 /// they lie in the whole network's. Tensors of which it has nothing are left out; every layer has its Range, perhaps an
 /// empty one. `width`: features of a row.

@@ -1,7 +1,6 @@
 #include "model/dropout.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 
 #include "math/clones.hpp"
@@ -49,21 +48,23 @@ DTRAIN_INLINE void draw_blocks(const Stream& s, std::uint32_t first, Draws& out)
 }
 
 template <class Real>
-DTRAIN_INLINE void mask(const Stream& stream, std::uint32_t threshold, Real kept, std::uint32_t block, Real* out,
+DTRAIN_INLINE void mask(const Stream& stream, std::uint32_t threshold, Real kept, Index first, Real* out,
                         std::size_t units) {
   Draws draws;
   Real values[batch_units];
-  for (std::size_t begin = 0; begin < units; begin += batch_units, block += width) {
+  auto block = static_cast<std::uint32_t>(first / 4);
+  auto skipped = static_cast<std::size_t>(first % 4);
+  for (std::size_t begin = 0; begin < units; begin += batch_units - skipped, skipped = 0, block += width) {
     draw_blocks(stream, block, draws);
     for (std::size_t i = 0; i < width; ++i)
       for (std::size_t k = 0; k < 4; ++k) values[4 * i + k] = draws.word[k][i] < threshold ? Real{0} : kept;
-    std::copy_n(values, std::min(batch_units, units - begin), out + begin);
+    std::copy_n(values + skipped, std::min(batch_units - skipped, units - begin), out + begin);
   }
 }
 
-DTRAIN_CLONES void mask_floats(const Stream& stream, std::uint32_t threshold, float kept, std::uint32_t block,
-                               float* out, std::size_t units) {
-  mask(stream, threshold, kept, block, out, units);
+DTRAIN_CLONES void mask_floats(const Stream& stream, std::uint32_t threshold, float kept, Index first, float* out,
+                               std::size_t units) {
+  mask(stream, threshold, kept, first, out, units);
 }
 
 Stream stream_of(const MaskRow& r) { return {r.key.seed, r.key.epoch, static_cast<std::uint32_t>(r.layer), r.row}; }
@@ -72,21 +73,16 @@ std::uint32_t threshold_of(const MaskRow& r) {
   return static_cast<std::uint32_t>(std::min(std::floor(r.probability * 0x1p32), 0x1p32 - 1));
 }
 
-std::uint32_t block_of(Index first) {
-  assert(first % 4 == 0);
-  return static_cast<std::uint32_t>(first / 4);
-}
-
 }  // namespace
 
 void dropout_mask(const MaskRow& row, Index first, std::span<float> out) {
   const auto kept = static_cast<float>(1 / (1 - row.probability));
-  mask_floats(stream_of(row), threshold_of(row), kept, block_of(first), out.data(), out.size());
+  mask_floats(stream_of(row), threshold_of(row), kept, first, out.data(), out.size());
 }
 
 void dropout_mask(const MaskRow& row, Index first, std::span<double> out) {
   const double kept = 1 / (1 - row.probability);
-  mask(stream_of(row), threshold_of(row), kept, block_of(first), out.data(), out.size());
+  mask(stream_of(row), threshold_of(row), kept, first, out.data(), out.size());
 }
 
 }  // namespace dtrain::model

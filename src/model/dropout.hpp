@@ -20,7 +20,7 @@ struct MaskRow {
   double probability = 0;
 };
 
-/// Fills out with the mask of units first, first + 1, ...; `first` is a multiple of 4.
+/// Fills out with the mask of units first, first + 1, ...
 void dropout_mask(const MaskRow& row, Index first, std::span<float> out);
 void dropout_mask(const MaskRow& row, Index first, std::span<double> out);
 

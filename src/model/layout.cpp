@@ -3,7 +3,7 @@
 #include <cassert>
 #include <cmath>
 
-#include <fmt/format.h>
+#include "model/cell.hpp"
 
 namespace dtrain::model {
 namespace {
@@ -54,23 +54,7 @@ void fill_uniform(const Tensor& tensor, std::uint64_t seed, double half, std::sp
 
 }  // namespace
 
-Layout make_layout(const job::Model& model, Index width) {
-  Layout layout;
-  const auto append = [&](int layer, const char* kind, Index rows, Index cols, bool is_bias) {
-    layout.tensors.push_back({fmt::format("layers.{}.{}", layer, kind), rows, cols, layout.total, layer, is_bias});
-    layout.total += rows * cols;
-  };
-  for (int l = 0; l < static_cast<int>(model.layers.size()); ++l) {
-    const job::Layer& layer = model.layers[static_cast<std::size_t>(l)];
-    const Index begin = layout.total;
-    append(l, "weight", width, layer.dense, false);
-    layout.decayed.push_back({begin, layout.total});
-    if (layer.bias) append(l, "bias", 1, layer.dense, true);
-    layout.layers.push_back({begin, layout.total});
-    width = layer.dense;
-  }
-  return layout;
-}
+Layout make_layout(const job::Model& model, Index width) { return make_layout(model, width, whole_cell(model)); }
 
 void initialise(const job::Model& model, const Layout& layout, std::uint64_t seed, std::span<float> weights) {
   assert(static_cast<Index>(weights.size()) == layout.total);

@@ -22,7 +22,7 @@ class Neighbours {
   /// The gradient by our outputs, from the stage above, [rows, cols]; it stays until the next call.
   virtual std::optional<View<const Real>> take_delta(int micro, Index rows, Index cols) = 0;
   virtual void give_delta(int micro, View<const Real> delta) = 0;
-  /// Backward is done with a micro-batch: its inputs are not needed any more.
+  /// Backward is done with a micro-batch: its inputs are not needed any more. Not in the first stage.
   virtual void done(int micro) = 0;
 
   /// Within the tensor group: every rank has a block [rows, cols[rank]] of the same rows. Ours goes to all others; all

@@ -1,5 +1,6 @@
 #pragma once
-/// A dense network's forward, loss and backward over views of one flat vector. No allocation after construction.
+/// A dense network's forward, loss and backward over views of one flat vector, or one cell's part of it. No allocation
+/// after construction.
 ///
 /// Real is float in training and double where a test compares with central differences. One thread drives it; it uses
 /// `threads` inside.
@@ -69,7 +70,9 @@ class Network {
   Network(const job::Model& model, Index width, Index max_rows, int threads);
   /// One cell's part of it. Layers count from the cell's first one. train_step() is what the cell does of a step: where
   /// it is not of the first stage the batch's features have no data, where not of the last no targets are needed and
-  /// the loss is 0. predict() is only for a whole network.
+  /// the loss is 0; every rank of the last one's group has all of the loss. Row numbers and the number of rows are the
+  /// same for all. Sparse features need a first layer that is cut by outputs, or not at all. predict() is only for a
+  /// whole network.
   Network(const job::Model& model, Index width, Index max_rows, int threads, const Split<Real>& split);
   ~Network();
   Network(Network&&) noexcept;
@@ -98,15 +101,20 @@ class Network {
   double loss_sum(View<const Real> outputs, std::span<const float> targets) const;
 
   Index outputs() const;
-  /// Floating-point operations of a row forward and backward (no input gradient for the first layer).
+  /// Floating-point operations of a row forward and backward (no input gradient for the network's first layer).
   double flops_per_row() const;
-  /// Bytes of activations and scratch that this object holds.
+  /// Bytes of activations and scratch that this object holds at most: network_bytes(), and room for the gradients of
+  /// later micro-batches where there were some though the split did not say so. Touched rows of sparse features apart.
   std::size_t bytes() const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// What Network::bytes() will say, without making one; `neighbours` is not looked at.
+template <class Real>
+std::size_t network_bytes(const job::Model& model, Index width, Index max_rows, const Split<Real>& split);
 
 extern template class Network<float>;
 extern template class Network<double>;

@@ -15,9 +15,11 @@
 #include "model/dropout.hpp"
 #include "model/metrics.hpp"
 #include "model/network.hpp"
+#include "model_support.hpp"
 
 using namespace dtrain;
 using namespace dtrain::model;
+using namespace model_support;
 using job::Activation;
 using job::Loss;
 
@@ -40,51 +42,6 @@ const bool blas_is_single = (set_blas_threads(1), true);
 
 const Activation all_activations[] = {Activation::none, Activation::relu,    Activation::leaky_relu, Activation::gelu,
                                       Activation::tanh, Activation::sigmoid, Activation::softplus};
-
-job::Layer dense(Index outputs, Activation activation = Activation::none, double dropout = 0, bool bias = true) {
-  job::Layer layer;
-  layer.dense = outputs;
-  layer.activation = activation;
-  layer.dropout = dropout;
-  layer.bias = bias;
-  return layer;
-}
-
-/// Rows, targets and row numbers for a model, and starting weights with biases that are not zero.
-template <class Real>
-struct Problem {
-  job::Model model;
-  Index width, rows;
-  std::vector<Real> features, weights;
-  std::vector<float> targets;
-  std::vector<std::uint32_t> numbers;
-
-  Problem(job::Model m, Index w, Index r) : model(std::move(m)), width(w), rows(r) {
-    std::mt19937 engine(17);
-    const auto next = [&] { return static_cast<double>(engine()) / 2147483648.0 - 1; };
-    for (Index i = 0; i < rows * width; ++i) features.push_back(static_cast<Real>(static_cast<float>(next())));
-    const Index outputs = model.layers.back().dense;
-    for (Index i = 0; i < rows; ++i) {
-      const auto number = static_cast<std::uint32_t>(engine() % 100000);
-      numbers.push_back(number);
-      const Index classes = model.loss == Loss::softmax_cross_entropy ? outputs : 2;
-      targets.push_back(model.loss == Loss::mean_squared_error ? static_cast<float>(next())
-                                                               : static_cast<float>(number % classes));
-    }
-    for (Index i = 0; i < make_layout(model, width).total; ++i)
-      weights.push_back(static_cast<Real>(static_cast<float>(0.7 * next())));
-  }
-
-  Batch<Real> batch(Index first, Index count) const {
-    const auto from = static_cast<std::size_t>(first), many = static_cast<std::size_t>(count);
-    return {{features.data() + first * width, count, width},
-            std::span(targets).subspan(from, many),
-            std::span(numbers).subspan(from, many)};
-  }
-  Batch<Real> batch() const { return batch(0, rows); }
-};
-
-const DropoutKey key{42, 3};
 
 template <class Real>
 double loss_of(Network<Real>& network, const Problem<Real>& problem, const std::vector<Real>& weights) {
@@ -358,7 +315,7 @@ TEST_CASE("a mask is a function of seed, epoch, row, layer and unit, and of noth
     const bool dropped = static_cast<double>(block[static_cast<std::size_t>(u % 4)]) < 0.4 * 0x1p32 - 0.5;
     CHECK(whole[static_cast<std::size_t>(u)] == (dropped ? 0.0f : static_cast<float>(1 / 0.6)));
   }
-  for (const Index first : {4, 16, 64, 100}) {
+  for (const Index first : {1, 2, 3, 4, 7, 16, 63, 64, 65, 100, 150}) {
     std::vector<float> part(static_cast<std::size_t>(units - first));
     dropout_mask(row, first, part);
     CHECK(std::equal(part.begin(), part.end(), whole.begin() + first));
