@@ -27,7 +27,7 @@ struct Layer {
   double dropout = 0;           ///< probability of zeroing an output in training, [0, 1)
   Init init = Init::automatic;  ///< automatic: he before relu, leaky_relu, gelu, softplus; glorot otherwise
   bool bias = true;
-  std::optional<std::int64_t> stage;         ///< of the pipeline, from 1; absent (`auto`): by cost
+  std::optional<std::int64_t> stage{};       ///< of the pipeline, from 1; absent (`auto`): by cost
   LayerSplit split = LayerSplit::automatic;  ///< over a tensor group; automatic: by cost
   bool operator==(const Layer&) const = default;
 };

@@ -27,12 +27,19 @@ double batch_bytes(const Plan& plan, double rows) {
   return 4 * rows * (numbers + 1);
 }
 
+Memory greatest_worker(const std::vector<Plan>& cells) {
+  Memory greatest;
+  for (const Plan& part : cells)
+    if (const Memory memory = worker_memory(part); memory.total() > greatest.total()) greatest = memory;
+  return greatest;
+}
+
 }  // namespace
 
 double Plan::flops_per_row() const {
   double flops = 0;
   for (const model::Tensor& tensor : layout.tensors)
-    if (!tensor.is_bias) flops += (tensor.layer == 0 ? 4.0 : 6.0) * double(tensor.count());
+    if (!tensor.is_bias) flops += (tensor.layer == 0 && cell.first() ? 4.0 : 6.0) * double(tensor.count());
   return flops;
 }
 
@@ -65,11 +72,20 @@ Index Plan::period() const {
 
 /// Without servers: every part goes to its owner and back, but for those that are one's own.
 double Plan::direct_bytes() const {
+  if (!cells.empty()) return mean_of_cells(&Plan::direct_bytes);
   const double down = packs_changes(*this) ? packed_bytes(*this, change_options(job)) : double(step_bytes());
   return (workers - 1.0) / workers * (packed_bytes(*this, codec_options(job)) + down);
 }
 
+/// The mean over workers of different cells.
+double Plan::mean_of_cells(double (Plan::*bytes)() const) const {
+  double sum = 0;
+  for (const Plan& part : cells) sum += (part.*bytes)();
+  return sum / double(cells.size());
+}
+
 double Plan::pull_bytes() const {
+  if (!cells.empty()) return mean_of_cells(&Plan::pull_bytes);
   if (peers() && packs_gradients(*this)) return direct_bytes();
   if (packs_changes(*this)) return packed_bytes(*this, change_options(job));
   if (exchanges_rows(*this)) return touched_bytes(*this);
@@ -77,6 +93,7 @@ double Plan::pull_bytes() const {
 }
 
 double Plan::plain_bytes() const {
+  if (!cells.empty()) return mean_of_cells(&Plan::plain_bytes);
   if (owners() == 1 && servers == 0) return 0;
   // All ranks together move 2 (N-1) n elements; in pairs each active one sends and gets n.
   const int messages = pairs() ? (workers + 1) / 2 : workers - 1;  // each answered or gathered again
@@ -89,6 +106,7 @@ double Plan::plain_bytes() const {
 }
 
 double Plan::push_bytes() const {
+  if (!cells.empty()) return mean_of_cells(&Plan::push_bytes);
   if (peers() && packs_gradients(*this)) return direct_bytes();
   // A worker says first which rows it will need.
   if (exchanges_rows(*this)) return touched_bytes(*this) + 4 * touched_rows(*this);
@@ -109,6 +127,7 @@ double learning_rate(const Plan& plan, Index applied_rows) {
 }
 
 Memory server_memory(const Plan& plan, int rank) {
+  if (!plan.cells.empty()) return server_memory(plan.of_cell(plan.cell_of_server(rank)), rank % plan.servers_of_cell());
   const Slice& slice = plan.slices[static_cast<std::size_t>(rank)];
   const auto bytes = static_cast<std::size_t>(4 * (slice.end - slice.begin));
   const auto workers = static_cast<std::size_t>(plan.workers);
@@ -128,6 +147,7 @@ Memory server_memory(const Plan& plan, int rank) {
 }
 
 Memory worker_memory(const Plan& plan) {
+  if (!plan.cells.empty()) return greatest_worker(plan.cells);
   const auto bytes = static_cast<std::size_t>(plan.step_bytes());
   const bool steps = sync::traits(plan.job.sync).weights;
   const int voted = sync::traits(plan.job.sync).votes ? 1 : 0;

@@ -27,6 +27,12 @@ std::vector<Index> first_step_counts(const Plan& plan) {
   return counts;
 }
 
+/// Of server m, counted over all cells.
+const Slice& slice_of(const Plan& plan, int m) {
+  const std::vector<Slice>& slices = plan.of_cell(plan.cell_of_server(m)).slices;
+  return slices[static_cast<std::size_t>(m % plan.servers_of_cell())];
+}
+
 std::string layer_words(const model::Layout& layout, const Slice& slice) {
   std::string words;
   for (const model::Tensor& tensor : layout.tensors) {
@@ -148,7 +154,7 @@ std::string wire_words(const Plan& plan) {
 std::pair<double, const char*> busiest_link(const Plan& plan) {
   const double worker = std::max(plan.push_bytes(), plan.pull_bytes());
   Index largest = 0;
-  for (const Slice& slice : plan.slices) largest = std::max(largest, slice.end - slice.begin);
+  for (int m = 0; m < plan.servers; ++m) largest = std::max(largest, slice_of(plan, m).end - slice_of(plan, m).begin);
   const double share = double(largest) / double(plan.layout.total);
   const double server = plan.servers > 0 ? worker * plan.workers * share : 0;
   return server > worker ? std::pair{server, "server"} : std::pair{worker, "worker"};
@@ -234,7 +240,7 @@ Json to_json(const Plan& plan) {
   out["pull_bytes_per_step"] = plan.pull_bytes();
   out["roles"] = Json::array();
   for (int m = 0; m < plan.servers; ++m) {
-    const Slice& slice = plan.slices[static_cast<std::size_t>(m)];
+    const Slice& slice = slice_of(plan, m);
     Json pieces = Json::array();
     for (const Piece& piece : slice.pieces) pieces.push_back({{"offset", piece.offset}, {"count", piece.count}});
     out["roles"].push_back({{"role", "server"},
@@ -245,12 +251,12 @@ Json to_json(const Plan& plan) {
                             {"memory_bytes", server_memory(plan, m).total()}});
   }
   const std::vector<Index> counts = first_step_counts(plan);
-  for (int rank = 0; rank < plan.workers; ++rank)
+  for (int rank = 0; rank < plan.processes(); ++rank)
     out["roles"].push_back({{"role", "worker"},
                             {"rank", rank},
-                            {"batch_rows", counts[static_cast<std::size_t>(rank)]},
-                            {"external", rank >= plan.workers - plan.job.topology.external},
-                            {"memory_bytes", worker_memory(plan).total()}});
+                            {"batch_rows", counts[static_cast<std::size_t>(plan.grid.data_of(rank))]},
+                            {"external", rank >= plan.processes() - plan.job.topology.external},
+                            {"memory_bytes", worker_memory(plan.of_cell(plan.grid.cell_of(rank))).total()}});
   out["sharing"] = {{"loaders", plan.loaders()}};
   if (plan.loaders() > 0) out["sharing"]["ahead"] = plan.ahead();
   if (!plan.facts.shards.rows.empty()) out["shards"] = shards_json(plan.facts.shards);
@@ -283,19 +289,20 @@ std::string render(const Plan& plan) {
   if (plan.facts.nonzeros > 0) line("sparse", sparse_words(plan));
   out += "\n";
   for (int m = 0; m < plan.servers; ++m) {
-    const Slice& slice = plan.slices[static_cast<std::size_t>(m)];
-    line(fmt::format("server {}", m),
-         fmt::format("weights {}..{} ({}) in {} piece{}: {}; {} of memory", slice.begin, slice.end,
-                     human_bytes(4.0 * double(slice.end - slice.begin)), slice.pieces.size(),
-                     slice.pieces.size() == 1 ? "" : "s", layer_words(plan.layout, slice),
-                     human_bytes(double(server_memory(plan, m).total()))));
+    const Slice& slice = slice_of(plan, m);
+    line(fmt::format("server {}", m), fmt::format("weights {}..{} ({}) in {} piece{}: {}; {} of memory", slice.begin,
+                                                  slice.end, human_bytes(4.0 * double(slice.end - slice.begin)),
+                                                  slice.pieces.size(), slice.pieces.size() == 1 ? "" : "s",
+                                                  layer_words(plan.of_cell(plan.cell_of_server(m)).layout, slice),
+                                                  human_bytes(double(server_memory(plan, m).total()))));
   }
   const std::vector<Index> counts = first_step_counts(plan);
-  for (int rank = 0; rank < plan.workers; ++rank)
+  for (int rank = 0; rank < plan.processes(); ++rank)
     line(fmt::format("worker {}", rank),
-         fmt::format("{} rows a step{}; {} of memory beside the data", counts[static_cast<std::size_t>(rank)],
-                     rank >= plan.workers - plan.job.topology.external ? ", joins from outside" : "",
-                     human_bytes(double(worker_memory(plan).total()))));
+         fmt::format("{} rows a step{}; {} of memory beside the data",
+                     counts[static_cast<std::size_t>(plan.grid.data_of(rank))],
+                     rank >= plan.processes() - plan.job.topology.external ? ", joins from outside" : "",
+                     human_bytes(double(worker_memory(plan.of_cell(plan.grid.cell_of(rank))).total()))));
   if (!plan.facts.shards.rows.empty()) out += "\n" + shards_table(plan.facts.shards);
   for (const std::string& warning : plan.warnings) out += "warning: " + warning + "\n";
   return out;

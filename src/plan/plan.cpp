@@ -10,130 +10,49 @@
 #include "job/resolve.hpp"
 #include "math/fold.hpp"
 #include "optim/optimizer.hpp"
+#include "plan/pieces.hpp"
 #include "plan/sparse.hpp"
+#include "plan/splitting.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::plan {
 namespace {
 
-constexpr Index piece_weights = 262144;            // 1 MiB: smaller pieces cost more per byte (bench/REFERENCE.md)
-constexpr Index part_weights = 65536;              // the same of the parts of a bucket, which are many
-constexpr Index most_row_piece_weights = 1 << 23;  // 32 MiB if all rows are touched: half of what a message may have
-constexpr Index small_weights = 16384;             // below 64 KiB a layer travels with its neighbour
+Index blocks_of(const model::Layout& layout) { return (layout.total + block_weights - 1) / block_weights; }
 
-/// Cuts [begin, end) of one or more layers into nearly equal pieces of about `size` weights.
-void cut(Index begin, Index end, int first_layer, int last_layer, Index size, std::vector<Piece>& out) {
-  const Index count = end - begin;
-  const Index parts = std::max<Index>(1, (count + size / 2) / size);
-  for (Index i = 0; i < parts; ++i) {
-    const Index from = begin + count * i / parts, to = begin + count * (i + 1) / parts;
-    out.push_back({from, to - from, first_layer, last_layer});
-  }
-}
-
-/// Backward visits the last layer first: small layers wait for the next one that backward reaches.
-std::vector<Piece> make_pieces(const model::Layout& layout, Index begin, Index end, Index size = piece_weights) {
-  std::vector<Piece> pieces;
-  Index open_end = end;  // upper border of the layers collected so far
-  int last = -1;
-  for (int layer = static_cast<int>(layout.layers.size()) - 1; layer >= 0; --layer) {
-    const model::Range& range = layout.layers[static_cast<std::size_t>(layer)];
-    const Index from = std::max(range.begin, begin);
-    if (from >= std::min(range.end, end)) continue;
-    if (last < 0) last = layer;
-    if (open_end - from < small_weights && from > begin) continue;
-    cut(from, open_end, layer, last, size, pieces);
-    open_end = from;
-    last = -1;
-  }
-  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.offset < b.offset; });
-  return pieces;
-}
-
-/// The first matrix in few pieces of whole rows, which travel without most of them, before what is left of the slice.
-std::vector<Piece> make_row_pieces(const model::Layout& layout, Index begin, Index end) {
-  const model::Tensor& matrix = layout.tensors.front();
-  const Index size = std::max<Index>(1, most_row_piece_weights / matrix.cols) * matrix.cols;
-  std::vector<Piece> pieces;
-  Index from = begin;
-  for (const Index last = std::min(end, matrix.count()); from < last;) {
-    const Index to = std::min(last, (from / size + 1) * size);
-    pieces.push_back({from, to - from, 0, 0, true});
-    from = to;
-  }
-  if (from == end) return pieces;
-  const std::vector<Piece> rest = make_pieces(layout, from, end);
-  pieces.insert(pieces.end(), rest.begin(), rest.end());
-  return pieces;
-}
-
-std::vector<Slice> make_slices(const model::Layout& layout, int servers, bool by_rows) {
-  const Index blocks = (layout.total + block_weights - 1) / block_weights;
-  std::vector<Slice> slices;
-  for (Index m = 0; m < servers; ++m) {
-    const Index begin = blocks * m / servers * block_weights;
-    const Index end = std::min(layout.total, blocks * (m + 1) / servers * block_weights);
-    slices.push_back({begin, end, by_rows ? make_row_pieces(layout, begin, end) : make_pieces(layout, begin, end)});
-  }
-  return slices;
-}
-
-collective::Algorithm decide_algorithm(const Plan& plan) {
-  using Kind = job::TopologyKind;
-  using collective::Algorithm;
-  // What is packed is unpacked only by the owner: it would not be the same after each hop.
-  if (plan.job.sync.codec != job::Codec::none || sync::traits(plan.job.sync).votes) return Algorithm::direct;
-  switch (plan.job.topology.kind) {
-    case Kind::halving_doubling: return Algorithm::halving_doubling;
-    case Kind::tree: return Algorithm::tree;
-    case Kind::automatic: return collective::choose(plan.layout.total, plan.workers);
-    case Kind::ring:
-    case Kind::parameter_server:
-    case Kind::gossip: break;
-  }
-  return Algorithm::ring;
-}
-
-/// Buckets in the order of the weights, and every worker's parts of them.
-void share_among_workers(Plan& plan) {
-  constexpr Index line_weights = 16;  // parts end where cache lines do
-  const Index size = std::max<Index>(piece_weights, plan.workers * part_weights);
-  for (const Piece& piece : make_pieces(plan.layout, 0, plan.layout.total, size)) {
-    const collective::Range range{piece.offset, piece.offset + piece.count};
-    plan.buckets.push_back({piece, even_borders(plan.algorithm, plan.workers, range, line_weights)});
-  }
-  plan.slices.assign(static_cast<std::size_t>(plan.workers), {0, plan.layout.total, {}});
-  for (const Bucket& bucket : plan.buckets)
-    for (std::size_t c = 0; c + 1 < bucket.borders.size(); ++c) {
-      const Index begin = bucket.borders[c], count = bucket.borders[c + 1] - begin;
-      const int owner = collective::owner(plan.algorithm, static_cast<int>(c), plan.workers);
-      if (count > 0)
-        plan.slices[static_cast<std::size_t>(owner)].pieces.push_back(
-            {begin, count, bucket.piece.first_layer, bucket.piece.last_layer});
-    }
-}
-
-int decide_servers(const job::Topology& topology, Index blocks, std::vector<std::string>& warnings) {
+/// Of every cell, or in all where the network is not split. `blocks`: of the smallest cell.
+int decide_servers(const Plan& plan, Index blocks, std::vector<std::string>& warnings) {
+  const job::Topology& topology = plan.job.topology;
   if (topology.kind != job::TopologyKind::parameter_server) return 0;
-  const bool alone = topology.workers == 1 && topology.external == 0 && topology.external_servers == 0;
-  const std::int64_t fallback = alone ? 0 : 1;
-  const std::int64_t wanted = topology.servers.value_or(fallback);
+  const bool alone = plan.workers == 1 && topology.external == 0 && topology.external_servers == 0;
+  const std::int64_t cells = plan.grid.cells();
+  const std::int64_t wanted = topology.servers ? *topology.servers / cells : alone ? 0 : 1;
   if (wanted <= blocks) return static_cast<int>(wanted);
   warnings.push_back(
-      fmt::format("topology.servers is {}, but the model has only {} block{} of {} weights to own: {} will be used",
-                  wanted, blocks, blocks == 1 ? "" : "s", block_weights, blocks));
+      fmt::format("topology.servers is {}, but {} has only {} block{} of {} weights to own: {} will be used",
+                  wanted * cells, cells > 1 ? "a part of the network" : "the model", blocks, blocks == 1 ? "" : "s",
+                  block_weights, blocks * cells));
   return static_cast<int>(blocks);
 }
 
 std::int64_t local_roles(const Plan& plan) {
   const job::Topology& topology = plan.job.topology;
-  return plan.servers - topology.external_servers + plan.workers - topology.external;
+  return plan.servers - topology.external_servers + plan.processes() - topology.external;
 }
 
 int decide_threads(const Plan& plan) {
   const std::int64_t local = local_roles(plan);
   const std::int64_t fallback = std::max<std::int64_t>(1, plan.host.cores / std::max<std::int64_t>(1, local));
   return static_cast<int>(plan.job.topology.threads.value_or(fallback));
+}
+
+/// Enough pieces to keep all stages busy, but none without rows.
+std::int64_t decide_micro_batches(const Plan& plan) {
+  constexpr std::int64_t of_a_stage = 4;
+  const job::Train& train = plan.job.train;
+  const std::int64_t rows = std::min(train.batch, plan.facts.train_rows) / plan.workers;
+  const std::int64_t wanted = plan.grid.pipeline > 1 ? of_a_stage * plan.grid.pipeline : 1;
+  return train.micro_batches.value_or(std::clamp<std::int64_t>(rows, 1, wanted));
 }
 
 std::vector<int> all_ranks(int workers) {
@@ -184,7 +103,7 @@ Index Plan::rows_of_steps(Index steps) const {
 }
 
 int Plan::readers() const {
-  if (workers == 1 && servers == 0) return 0;
+  if (servers == 0 && !peers()) return 0;
   switch (job.data.sharing) {
     case job::Sharing::central:
     case job::Sharing::peer: return 1;
@@ -234,6 +153,102 @@ bool due(const Plan& plan, const job::Length& every, Index before, Index after) 
   return std::floor(units(after) / every.value) > std::floor(units(before) / every.value);
 }
 
+namespace {
+
+Grid grid_of(const job::Topology& topology) {
+  return {static_cast<int>(topology.data_ranks()), static_cast<int>(topology.split.pipeline),
+          static_cast<int>(topology.split.tensor)};
+}
+
+/// How many of ranks first, first + stride, ... below `all` are among the last `external` ones.
+std::int64_t externals(std::int64_t first, std::int64_t stride, std::int64_t all, std::int64_t external) {
+  std::int64_t count = 0;
+  for (std::int64_t rank = first; rank < all; rank += stride) count += rank >= all - external ? 1 : 0;
+  return count;
+}
+
+/// The job of a cluster that trains one cell alone.
+job::Topology topology_of_cell(const Plan& whole, int c) {
+  job::Topology topology = whole.job.topology;
+  const int servers = whole.servers_of_cell();
+  topology.workers = whole.workers;
+  topology.split = {};
+  topology.servers = servers;
+  topology.external = externals(c, whole.grid.cells(), whole.processes(), topology.external);
+  topology.external_servers =
+      externals(c * servers, 1, (c + 1) * servers, topology.external_servers - (whole.grid.cells() - 1 - c) * servers);
+  return topology;
+}
+
+Plan plan_of_cell(const Plan& whole, int c, model::Cell cell, model::Layout layout) {
+  Plan plan = whole;
+  plan.warnings.clear();
+  plan.job.topology = topology_of_cell(whole, c);
+  plan.grid = {whole.grid.data, 1, 1};
+  plan.servers = whole.servers_of_cell();
+  plan.cell = std::move(cell);
+  plan.layout = std::move(layout);
+  plan.algorithm = decide_algorithm(plan);
+  plan.sparse = decide_sparse(plan);
+  share_weights(plan);
+  return plan;
+}
+
+/// What was left to the plan goes into its job. Servers are decided.
+void settle(Plan& plan) {
+  plan.threads = decide_threads(plan);
+  plan.job.topology.servers = plan.servers;
+  plan.job.topology.threads = plan.threads;
+}
+
+void stay_whole(Plan& plan) {
+  plan.servers = decide_servers(plan, blocks_of(plan.layout), plan.warnings);
+  settle(plan);
+  plan.algorithm = decide_algorithm(plan);
+  plan.sparse = decide_sparse(plan);
+  share_weights(plan);
+}
+
+/// Cells, their servers and what each of them does.
+void spread(Plan& plan) {
+  const auto rows = (plan.worker_rows() + *plan.job.train.micro_batches - 1) / *plan.job.train.micro_batches;
+  std::vector<model::Cell> cells =
+      split_network(plan.job.model, plan.width, plan.job.topology.split, rows, decide_sparse(plan) != Sparse::none);
+  std::vector<model::Layout> layouts;
+  for (const model::Cell& cell : cells) layouts.push_back(model::make_layout(plan.job.model, plan.width, cell));
+  Index blocks = blocks_of(layouts.front());
+  for (const model::Layout& layout : layouts) blocks = std::min(blocks, blocks_of(layout));
+  plan.servers = plan.grid.cells() * decide_servers(plan, blocks, plan.warnings);
+  settle(plan);
+  std::vector<Plan> plans;
+  for (std::size_t c = 0; c < cells.size(); ++c)
+    plans.push_back(plan_of_cell(plan, static_cast<int>(c), std::move(cells[c]), std::move(layouts[c])));
+  plan.algorithm = plans.front().algorithm;
+  plan.sparse = plans.front().sparse;
+  plan.cells = std::move(plans);
+}
+
+/// What is not wrong, but hardly what was meant.
+void warn_of_numbers(Plan& plan) {
+  const job::Job& job = plan.job;
+  const auto warn = [&plan](std::string text) { plan.warnings.push_back(std::move(text)); };
+  if (sync::traits(job.sync).weights && plan.period() > plan.total_steps)
+    warn(fmt::format("sync.period is {}, but the run has only {} step{}: the workers' weights meet once, at the end",
+                     plan.period(), plan.total_steps, plan.total_steps == 1 ? "" : "s"));
+  if (job.train.batch > plan.facts.train_rows)
+    warn(fmt::format("train.batch is {}, but there are only {} training rows: every step takes them all",
+                     job.train.batch, plan.facts.train_rows));
+  if (job.data.format == job::Format::libsvm && plan.facts.nonzeros == 0 &&
+      job.data.normalize.features != job::Fit::none && job.train.sparse != job::SparseUpdates::off)
+    warn("data.normalize.features shifts features, so that zeros are zeros no more: rows are treated as dense");
+  const std::int64_t local = local_roles(plan);
+  if (plan.threads > 1 && plan.threads * local > plan.host.cores)
+    warn(fmt::format("{} roles of {} threads each share {} cores; topology.threads: auto avoids that", local,
+                     plan.threads, plan.host.cores));
+}
+
+}  // namespace
+
 Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width) {
   Plan plan;
   plan.job = job;
@@ -243,42 +258,16 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   plan.width = width;
   plan.warnings = facts.remarks;
   plan.layout = model::make_layout(job.model, width);
-  const Index blocks = (plan.layout.total + block_weights - 1) / block_weights;
-  plan.servers = decide_servers(job.topology, blocks, plan.warnings);
-  plan.workers = plan.grid.data = static_cast<int>(job.topology.data_ranks());
+  plan.grid = grid_of(job.topology);
+  plan.workers = plan.grid.data;
   plan.cell = model::whole_cell(job.model);
-  plan.threads = decide_threads(plan);
-  plan.algorithm = decide_algorithm(plan);
-  plan.sparse = decide_sparse(plan);
-  if (plan.pairs()) {
-    plan.slices.assign(static_cast<std::size_t>(plan.workers), {0, plan.layout.total, {}});
-    plan.slices.front().pieces = make_pieces(plan.layout, 0, plan.layout.total);
-  } else if (plan.peers())
-    share_among_workers(plan);
-  else
-    plan.slices = make_slices(plan.layout, std::max(1, plan.servers), plan.sparse == Sparse::rows);
-
+  plan.job.train.micro_batches = decide_micro_batches(plan);
   count_steps(plan);
-  if (sync::traits(plan.job.sync).weights && plan.period() > plan.total_steps)
-    plan.warnings.push_back(
-        fmt::format("sync.period is {}, but the run has only {} step{}: the workers' weights meet once, at the end",
-                    plan.period(), plan.total_steps, plan.total_steps == 1 ? "" : "s"));
-  plan.job.topology.servers = plan.servers;
-  plan.job.topology.threads = plan.threads;
-  plan.job.train.micro_batches = job.train.micro_batches.value_or(1);
-  if (job.train.batch > facts.train_rows)
-    plan.warnings.push_back(
-        fmt::format("train.batch is {}, but there are only {} training rows: every step takes them all",
-                    job.train.batch, facts.train_rows));
-  if (job.data.format == job::Format::libsvm && facts.nonzeros == 0 && job.data.normalize.features != job::Fit::none &&
-      job.train.sparse != job::SparseUpdates::off)
-    plan.warnings.push_back(
-        "data.normalize.features shifts features, so that zeros are zeros no more: rows are treated as dense");
-  const std::int64_t local = local_roles(plan);
-  if (plan.threads > 1 && plan.threads * local > host.cores)
-    plan.warnings.push_back(
-        fmt::format("{} roles of {} threads each share {} cores; topology.threads: auto avoids that", local,
-                    plan.threads, host.cores));
+  if (plan.grid.split())
+    spread(plan);
+  else
+    stay_whole(plan);
+  warn_of_numbers(plan);
   return plan;
 }
 

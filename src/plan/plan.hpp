@@ -92,6 +92,8 @@ struct Plan {
   /// The plan by which the workers of a cell go, and its servers.
   const Plan& of_cell(int c) const { return cells.empty() ? *this : cells[static_cast<std::size_t>(c)]; }
   int servers_of_cell() const { return servers / grid.cells(); }
+  /// The first servers are those of the first cell, and so on.
+  int cell_of_server(int rank) const { return rank / servers_of_cell(); }
   /// Whether workers exchange among themselves. (One alone does, where it has but a part of the network.)
   bool peers() const { return servers == 0 && (workers > 1 || grid.split() || !cell.whole()); }
   /// Whether they do so in pairs (gossip): nobody owns a part, each has all weights of its own.
@@ -145,6 +147,9 @@ struct Plan {
   int worker_arenas() const;
   /// What one exchange carries each way: a gradient or weights, and the moments if they are averaged.
   int exchanged_arenas() const;
+
+ private:
+  double mean_of_cells(double (Plan::*bytes)() const) const;
 };
 
 /// Bytes that a role of this kind will hold, as far as the plan decides them.
@@ -154,6 +159,7 @@ struct Memory {
   std::size_t total() const { return weights + buffers; }
 };
 Memory server_memory(const Plan& plan, int rank);
+/// Of the worker that needs most.
 Memory worker_memory(const Plan& plan);
 
 /// sync.single_until in steps, rounded up; at most all of them. 0 unless the policy is local.

@@ -33,9 +33,15 @@ std::string exchange_reason(const job::Job& job) {
   return "";
 }
 
+/// Sparse products are made with all features of the weights that a rank has.
+bool reads_all_features(const model::Cell& cell) {
+  return cell.first() && (cell.cuts.empty() || cell.cuts.front().by_output);
+}
+
 }  // namespace
 
 std::string dense_exchange_reason(const Plan& plan) {
+  if (plan.grid.split() || !plan.cell.whole()) return "since the network is split";
   if (plan.peers()) return "since workers exchange among themselves";
   if (!pushes_gradients(plan.job.sync.policy)) return fmt::format("under sync.policy: {}", sync::spec(plan.job.sync));
   return plan.servers > 0 ? exchange_reason(plan.job) : "";
@@ -43,7 +49,7 @@ std::string dense_exchange_reason(const Plan& plan) {
 
 Sparse decide_sparse(const Plan& plan) {
   const bool any = plan.job.train.sparse != job::SparseUpdates::off && plan.facts.nonzeros > 0;
-  if (!any || density(plan) > most_dense) return Sparse::none;
+  if (!any || density(plan) > most_dense || !reads_all_features(plan.cell)) return Sparse::none;
   return dense_exchange_reason(plan).empty() ? Sparse::rows : Sparse::input;
 }
 
