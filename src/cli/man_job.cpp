@@ -58,6 +58,7 @@ void add_values(Roff& page) {
   page.term("integer", "", "A decimal whole number.");
   page.term("length", "", "A number and a unit of training: 500 step, 2 epoch; `checkpoint.every` also takes a time.");
   page.term("time", "", "A number and a unit: 250 ms, 10 s, 5 min, 2 h.");
+  page.term("size", "", "A number and a unit of memory: 512 MiB, 1.5 GiB.");
   page.term("path", "", "Relative paths start at the folder of the job file.");
 }
 

@@ -52,11 +52,22 @@ void check_data(Rules& rules);
 void check_columns(Rules& rules);  ///< called by check_data()
 void check_train(Rules& rules);
 void check_cluster(Rules& rules);
+void check_split(Rules& rules);  ///< called by check_cluster()
 void check_sync(Rules& rules);
 void check_assertions(Rules& rules);
 
 /// Whether the whole run is one process, without servers.
 bool is_alone(const Rules& rules);
+
+/// Whether one network is spread over several workers.
+bool is_split(const Rules& rules);
+
+/// Whether nobody has the same weights as another, and no server owns any: one process, or one of each part of a
+/// network that is split.
+bool is_single(const Rules& rules);
+
+/// Who shares the rows: "4 workers" or, where the network is split, "2 replicas".
+std::string sharers(const Rules& rules);
 
 /// Whether the job names rows to test on.
 bool has_test_part(const Data& data);

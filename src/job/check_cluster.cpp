@@ -36,15 +36,15 @@ void check_schedule(Rules& rules) {
 void check_batch(Rules& rules) {
   const Train& train = rules.job.train;
   const std::int64_t workers = rules.job.topology.data_ranks();
-  if (!rules.sound({"train.batch", "topology.workers"})) return;
+  if (!rules.sound({"train.batch", "topology.workers", "topology.split.pipeline", "topology.split.tensor"})) return;
   if (train.batch < workers) {
     rules.error({"train.batch", "topology.workers"},
-                "train.batch is {}, so some of the {} workers would never have a row; raise it to {} or more",
-                train.batch, workers, workers);
+                "train.batch is {}, so some of the {} would never have a row; raise it to {} or more", train.batch,
+                sharers(rules), workers);
   } else if (train.micro_batches.value_or(1) > train.batch / workers) {
     rules.error({"train.micro_batches"},
-                "train.micro_batches is {}, but a worker's part of a batch is {} rows ({} over {} workers)",
-                *train.micro_batches, train.batch / workers, train.batch, workers);
+                "train.micro_batches is {}, but a worker's part of a batch is {} rows ({} over {})",
+                *train.micro_batches, train.batch / workers, train.batch, sharers(rules));
   }
 }
 
@@ -57,16 +57,16 @@ void check_servers(Rules& rules) {
                 "included",
                 topology.external, topology.workers);
   if (!has_servers(topology)) return;
-  const std::int64_t servers = topology.servers.value_or(1);
+  const std::int64_t cells = topology.split.cells(), servers = topology.servers.value_or(cells);
   if (rules.sound({"topology.external_servers"}) && topology.external_servers > servers)
     rules.error({"topology.external_servers"},
                 "topology.external_servers is {}, but there are {} servers in all, external ones included",
                 topology.external_servers, servers);
   const bool none = topology.servers == 0;
-  if (none && topology.workers > 1) {
-    rules.error({"topology.servers"}, "{} workers need a server: set topology.servers to 1 or more, or auto",
-                topology.workers);
-  } else if (none && topology.external > 0) {
+  if (none && topology.data_ranks() > 1) {
+    rules.error({"topology.servers"}, "{} need {}: set topology.servers to {} or more, or auto", sharers(rules),
+                cells > 1 ? "servers for each part of the network" : "a server", cells);
+  } else if (none && topology.external > 0 && cells == 1) {
     rules.error({"topology.servers"}, "an external worker needs a server: set topology.servers to 1 or more, or auto");
   }
 }
@@ -111,12 +111,12 @@ void check_peers(Rules& rules) {
     rules.error({"topology.external_servers", "topology.kind"},
                 "topology.external_servers is {}, but topology.kind is {}, which has no servers",
                 topology.external_servers, kind);
-  if (topology.workers == 1 && (topology.kind == TopologyKind::gossip || topology.external > 0))
+  if (is_alone(rules) && (topology.kind == TopologyKind::gossip || topology.external > 0))
     rules.error({"topology.workers", "topology.kind"},
                 "topology.kind is {}, but there is only one worker: set topology.workers to 2 or more, or "
                 "topology.kind to parameter_server",
                 kind);
-  if (topology.workers > 1 && rules.job.faults.on_worker_loss == OnWorkerLoss::keep_going)
+  if (topology.workers > 1 && !is_split(rules) && rules.job.faults.on_worker_loss == OnWorkerLoss::keep_going)
     rules.error({"faults.on_worker_loss", "topology.kind"},
                 "a run without servers needs all its workers: set faults.on_worker_loss to stop, or topology.kind to "
                 "parameter_server");
@@ -156,21 +156,31 @@ void check_injection(Rules& rules) {
   const auto parsed = parse_distribution(text);
   if (const auto* problem = std::get_if<std::string>(&parsed))
     return rules.error({"faults.inject.compute"}, "faults.inject.compute must be {}", *problem);
-  const std::int64_t workers = rules.job.topology.workers;
   const auto rank = std::get<Distribution>(parsed).slow_rank();
-  if (rank && *rank >= workers && rules.sound({"topology.workers"}))
+  if (!rank || *rank < rules.job.topology.data_ranks() ||
+      !rules.sound({"topology.workers", "topology.split.pipeline", "topology.split.tensor"}))
+    return;
+  if (is_split(rules))
     rules.error({"faults.inject.compute"},
-                "faults.inject.compute names rank {}, but topology.workers is {}: ranks count from 0", *rank, workers);
+                "faults.inject.compute names rank {}, but there are {}: all workers of one are slow together, and "
+                "replicas count from 0",
+                *rank, sharers(rules));
+  else
+    rules.error({"faults.inject.compute"},
+                "faults.inject.compute names rank {}, but topology.workers is {}: ranks count from 0", *rank,
+                rules.job.topology.workers);
 }
 
 }  // namespace
 
-bool is_alone(const Rules& rules) {
+bool is_single(const Rules& rules) {
   const Topology& topology = rules.job.topology;
   const bool outsiders = topology.external > 0 || topology.external_servers > 0;
-  if (!has_servers(topology)) return topology.workers == 1;
-  return topology.servers == 0 || (!topology.servers && topology.workers == 1 && !outsiders);
+  if (!has_servers(topology)) return topology.data_ranks() == 1;
+  return topology.servers == 0 || (!topology.servers && topology.data_ranks() == 1 && !outsiders);
 }
+
+bool is_alone(const Rules& rules) { return is_single(rules) && rules.job.topology.split.cells() == 1; }
 
 void check_train(Rules& rules) {
   check_optimizer(rules);
@@ -182,6 +192,7 @@ void check_train(Rules& rules) {
 
 void check_cluster(Rules& rules) {
   check_servers(rules);
+  check_split(rules);
   check_kind(rules);
   check_peers(rules);
   if (is_alone(rules)) rules.idle("topology.transport", "a run in one process exchanges nothing");

@@ -82,21 +82,23 @@ void check_adaptive(Rules& rules) {
 
 void check_counts(Rules& rules) {
   const Sync& sync = rules.job.sync;
-  const std::int64_t workers = rules.job.topology.workers;
-  if (!rules.sound({"topology.workers"})) return;
+  const std::int64_t workers = rules.job.topology.data_ranks();
+  if (!rules.sound({"topology.workers", "topology.split.pipeline", "topology.split.tensor"})) return;
+  const std::string given = is_split(rules) ? "there are " + sharers(rules)
+                                            : fmt::format("topology.workers is {}", rules.job.topology.workers);
   const auto check = [&](P policy, const char* key, std::optional<std::int64_t> count) {
     if (sync.policy == policy && count && *count > workers)
-      rules.error({key}, "{} is {}, but topology.workers is {}: set it to {} or less, or auto", key, *count, workers,
-                  workers);
+      rules.error({key}, "{} is {}, but {}: set it to {} or less, or auto", key, *count, given, workers);
   };
   check(P::quorum, "sync.quorum", sync.quorum);
   check(P::subset, "sync.size", sync.size);
   const double pull = sync.alpha.value_or(0) * static_cast<double>(workers);
   if (sync.policy == P::easgd && pull > 1)
     rules.warning({"sync.alpha"},
-                  "sync.alpha is {}, and {} workers together pull the centre beyond where they are: 1 / workers = "
-                  "{:.3g} is the most, and auto is 0.9 / workers",
-                  *sync.alpha, workers, 1 / static_cast<double>(workers));
+                  "sync.alpha is {}, and {} together pull the centre beyond where they are: 1 / {} = {:.3g} is the "
+                  "most, and auto is 0.9 / {}",
+                  *sync.alpha, sharers(rules), is_split(rules) ? "replicas" : "workers",
+                  1 / static_cast<double>(workers), is_split(rules) ? "replicas" : "workers");
 }
 
 void check_compensation(Rules& rules) {
@@ -161,7 +163,10 @@ void check_codec(Rules& rules) {
                        "sync.codec packs gradients, and under {} workers exchange weights: set it to none, or "
                        "sync.policy to one that sends gradients",
                        policy_name(sync.policy));
-  if (is_alone(rules)) rules.idle("sync.codec", "one process sends nothing");
+  if (is_alone(rules))
+    rules.idle("sync.codec", "one process sends nothing");
+  else if (is_single(rules))
+    rules.idle("sync.codec", "each worker has its own part of the network, and no gradients are sent");
   check_topk(rules);
   check_levels(rules);
 }
@@ -195,19 +200,20 @@ void check_gossip(Rules& rules) {
                 "steps or epochs");
 }
 
-/// Policies that one process cannot have.
+/// Policies that one process, or one replica of a network that is split, cannot have.
 void check_alone(Rules& rules) {
   const P policy = rules.job.sync.policy;
-  if (policy == P::bsp || policy == P::gossip || !is_alone(rules)) return;
-  if (!rules.sound(
-          {"topology.kind", "topology.workers", "topology.external", "topology.servers", "topology.external_servers"}))
+  if (policy == P::bsp || policy == P::gossip || !is_single(rules)) return;
+  if (!rules.sound({"topology.kind", "topology.workers", "topology.external", "topology.servers",
+                    "topology.external_servers", "topology.split.pipeline", "topology.split.tensor"}))
     return;
+  const std::int64_t cells = rules.job.topology.split.cells();
   if (has_servers(rules.job.topology))
-    rules.error({"sync.policy"}, "{} needs a server: set topology.servers to 1 or more, or sync.policy to bsp",
-                policy_name(policy));
+    rules.error({"sync.policy"}, "{} needs {}: set topology.servers to {} or more, or sync.policy to bsp",
+                policy_name(policy), cells > 1 ? "servers" : "a server", cells);
   else
-    rules.error({"sync.policy"}, "{} needs others: set topology.workers to 2 or more, or sync.policy to bsp",
-                policy_name(policy));
+    rules.error({"sync.policy"}, "{} needs others: set topology.workers to {} or more, or sync.policy to bsp",
+                policy_name(policy), 2 * cells);
 }
 
 }  // namespace

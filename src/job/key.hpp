@@ -33,7 +33,8 @@ enum class Shape {
   distribution,
   length,
   time,
-  rate
+  rate,
+  bytes
 };
 
 /// What a number may be.
@@ -140,6 +141,8 @@ Key time_key(std::string path, Access<double> field, std::string default_text, s
 Key delay_key(std::string path, Access<double> field, std::string help);
 /// Bits per second; 0, the default, for no limit.
 Key rate_key(std::string path, Access<double> field, std::string help);
+/// Bytes; 0, the default, for no limit.
+Key bytes_key(std::string path, Access<double> field, std::string help);
 Key assertion_list_key(std::string path, Access<std::vector<Assertion>> field, std::string help);
 
 /// A list of maps that must hold at least one, if it is required.

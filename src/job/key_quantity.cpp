@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <span>
 #include <string_view>
 
 #include "base/text.hpp"
@@ -61,16 +62,19 @@ std::optional<Length> length_of(const Node& node, bool steps_allowed, bool time_
   return refuse(fmt::format("must be in {}, got {}", units, in_quotes(*text)));
 }
 
-struct RateName {
+/// A unit by its name, and how many of the base unit it is.
+struct UnitFactor {
   std::string_view name;
   double factor;
 };
-constexpr std::array<RateName, 4> rate_names{{{"Gbit/s", 1e9}, {"Mbit/s", 1e6}, {"kbit/s", 1e3}, {"bit/s", 1}}};
-constexpr const char* rate_units = "bit/s, kbit/s, Mbit/s or Gbit/s";
+/// From the largest to the smallest.
+using Units = std::span<const UnitFactor>;
+constexpr std::array<UnitFactor, 4> rate_units{{{"Gbit/s", 1e9}, {"Mbit/s", 1e6}, {"kbit/s", 1e3}, {"bit/s", 1}}};
+constexpr std::array<UnitFactor, 3> byte_units{{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}};
 
-/// In bits per second; nullopt after a complaint.
-std::optional<double> rate_of(const Node& node, const Complain& complain) {
-  const std::string what = fmt::format("a number and a unit ({})", rate_units);
+/// In the base unit; nullopt after a complaint. `names`: of the units, for people.
+std::optional<double> amount_of(const Node& node, Units units, const std::string& names, const Complain& complain) {
+  const std::string what = fmt::format("a number and a unit ({})", names);
   const std::string* text = text_of(node, what, complain);
   if (!text) return std::nullopt;
   const auto quantity = parse_quantity(*text);
@@ -81,23 +85,34 @@ std::optional<double> rate_of(const Node& node, const Complain& complain) {
   if (!quantity || !std::isfinite(quantity->value))
     return refuse(fmt::format("must be {}, got {}", what, in_quotes(*text)));
   if (quantity->unit.empty() && quantity->value == 0) return 0;
-  if (quantity->unit.empty()) return refuse(fmt::format("needs a unit ({}), got {}", rate_units, in_quotes(*text)));
-  for (const RateName& unit : rate_names) {
+  if (quantity->unit.empty()) return refuse(fmt::format("needs a unit ({}), got {}", names, in_quotes(*text)));
+  for (const UnitFactor& unit : units) {
     if (unit.name != quantity->unit) continue;
-    const double rate = quantity->value * unit.factor;
-    const std::string problem = out_of(between(0, most), rate, *text);
-    return problem.empty() ? std::optional(rate) : refuse(problem);
+    const double amount = quantity->value * unit.factor;
+    const std::string problem = out_of(between(0, most), amount, *text);
+    return problem.empty() ? std::optional(amount) : refuse(problem);
   }
-  return refuse(fmt::format("must be in {}, got {}", rate_units, in_quotes(*text)));
+  return refuse(fmt::format("must be in {}, got {}", names, in_quotes(*text)));
 }
 
-/// In the largest unit in which it reads back as the same.
-std::string rate_text(double rate) {
-  if (rate == 0) return "0";
-  for (const RateName& unit : rate_names)
-    if (rate >= unit.factor && rate / unit.factor * unit.factor == rate)
-      return fmt::format("{} {}", shortest(rate / unit.factor), unit.name);
-  return shortest(rate) + " bit/s";
+/// In the largest unit in which it reads back as the same, or else in the smallest.
+std::string amount_text(double amount, Units units) {
+  if (amount == 0) return "0";
+  for (const UnitFactor& unit : units)
+    if (amount >= unit.factor && amount / unit.factor * unit.factor == amount)
+      return fmt::format("{} {}", shortest(amount / unit.factor), unit.name);
+  return fmt::format("{} {}", shortest(amount / units.back().factor), units.back().name);
+}
+
+/// `units` outlive the key. 0 is the default.
+Key amount_key(Shape shape, const char* type, std::string path, Access<double> field, Units units, std::string names,
+               std::string help) {
+  Key key{{std::move(path), type, ">= 0", names, {}, "0", std::move(help)}, shape, at_least(0), {}, {}, {}, {}};
+  key.set = [=](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
+    if (const auto amount = amount_of(node, units, names, complain)) field(job, entry) = *amount;
+  };
+  key.get = [=](Job& job, std::size_t entry) { return amount_text(field(job, entry), units); };
+  return key;
 }
 
 Key any_time_key(std::string path, Access<double> field, const Bounds& bounds, std::string default_text,
@@ -169,18 +184,13 @@ Key delay_key(std::string path, Access<double> field, std::string help) {
 }
 
 Key rate_key(std::string path, Access<double> field, std::string help) {
-  Key key{{std::move(path), "rate", ">= 0", rate_units, {}, "0", std::move(help)},
-          Shape::rate,
-          at_least(0),
-          {},
-          {},
-          {},
-          {}};
-  key.set = [=](Job& job, std::size_t entry, const Node& node, const Complain& complain) {
-    if (const auto rate = rate_of(node, complain)) field(job, entry) = *rate;
-  };
-  key.get = [=](Job& job, std::size_t entry) { return rate_text(field(job, entry)); };
-  return key;
+  return amount_key(Shape::rate, "rate", std::move(path), std::move(field), rate_units,
+                    "bit/s, kbit/s, Mbit/s or Gbit/s", std::move(help));
+}
+
+Key bytes_key(std::string path, Access<double> field, std::string help) {
+  return amount_key(Shape::bytes, "size", std::move(path), std::move(field), byte_units, "KiB, MiB or GiB",
+                    std::move(help));
 }
 
 Key assertion_list_key(std::string path, Access<std::vector<Assertion>> field, std::string help) {

@@ -4,6 +4,21 @@
 namespace dtrain::job {
 namespace {
 
+void add_split_keys(Keys& keys) {
+  keys.push_back(map_key("topology.split",
+                         "How one network is spread over pipeline x tensor workers. There may be several times as "
+                         "many: all workers with the same part of the network share the rows."));
+  keys.push_back(integer_key("topology.split.pipeline", JOB_FIELD(topology.split.pipeline), between(1, 1000), "1",
+                             "Stages, each of some layers, through which the micro-batches of a batch pass."));
+  keys.push_back(integer_key("topology.split.tensor", JOB_FIELD(topology.split.tensor), between(1, 64), "1",
+                             "Workers of a stage, each with a part of its weight matrices."));
+  keys.push_back(choice_key<PipelineSchedule>(
+      "topology.split.schedule", JOB_FIELD(topology.split.schedule),
+      {{"1f1b", PipelineSchedule::one_f_one_b}, {"gpipe", PipelineSchedule::gpipe}}, "1f1b",
+      "Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs "
+      "of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient."));
+}
+
 void add_topology_keys(Keys& keys) {
   keys.push_back(map_key("topology", "Which processes there are."));
   keys.push_back(choice_key<TopologyKind>("topology.kind", JOB_FIELD(topology.kind),
@@ -32,11 +47,16 @@ void add_topology_keys(Keys& keys) {
   keys.push_back(auto_integer_key(
       "topology.servers", JOB_FIELD(topology.servers), between(0, 1024),
       "Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; "
-      "auto is 0 for one local worker and 1 otherwise."));
+      "auto is 0 for one local worker and 1 otherwise. Under topology.split every part of the network has as many of "
+      "its own: it is a multiple of pipeline x tensor, which auto is, or 0 where no two workers have the same part."));
   keys.push_back(integer_key("topology.external_servers", JOB_FIELD(topology.external_servers), between(0, 1024), "0",
                              "How many of the servers will join from outside."));
   keys.push_back(auto_integer_key("topology.threads", JOB_FIELD(topology.threads), between(1, 1024),
                                   "Threads of each role; auto shares out the cores of the machine."));
+  keys.push_back(bytes_key("topology.memory", JOB_FIELD(topology.memory),
+                           "Memory that each worker may have; a network that needs more is refused, or split; 0 sets "
+                           "no limit."));
+  add_split_keys(keys);
 }
 
 void add_safety_keys(Keys& keys) {

@@ -34,6 +34,19 @@ void add_layer_keys(Keys& keys) {
                                   "and softplus, and glorot otherwise."));
   keys.push_back(boolean_key("model.layers[].bias", LAYER_FIELD(bias), "true",
                              "Whether a learned constant is added to each output."));
+  keys.push_back(auto_integer_key("model.layers[].stage", LAYER_FIELD(stage), between(1, 1000),
+                                  "Stage of the pipeline that has the layer, from 1, under topology.split.pipeline; "
+                                  "auto makes the stages' work as equal as it can be. All layers name one, or none."));
+  keys.push_back(choice_key<LayerSplit>("model.layers[].split", LAYER_FIELD(split),
+                                        {{"auto", LayerSplit::automatic},
+                                         {"output", LayerSplit::output},
+                                         {"input", LayerSplit::input},
+                                         {"none", LayerSplit::none}},
+                                        "auto",
+                                        "How the layer's weights are cut under topology.split.tensor: each worker has "
+                                        "some of the outputs, or some of the inputs, or the first has all; auto is "
+                                        "what takes least time by the sizes, an output cut and an input cut in turn "
+                                        "where layers are wide."));
 }
 
 }  // namespace

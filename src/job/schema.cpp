@@ -68,6 +68,7 @@ Json shape_schema(const Key& key) {
     case Shape::length:
     case Shape::time: return length_schema(key);
     case Shape::rate: return any_of({{"const", 0}}, {{"type", "string"}, {"pattern", length_pattern("[kMG]?bit/s")}});
+    case Shape::bytes: return any_of({{"const", 0}}, {{"type", "string"}, {"pattern", length_pattern("[KMG]iB")}});
   }
   return Json::object();
 }
@@ -88,6 +89,7 @@ Json default_of(const Key& key) {
     case Shape::number: return parse_number(text).value_or(0);
     case Shape::time:
     case Shape::rate:
+    case Shape::bytes:
     case Shape::length: return text == "0" ? Json(0) : Json(text);
     case Shape::list_of_maps: return Json::array();
     case Shape::list_of_text: return texts_of(default_node(key));

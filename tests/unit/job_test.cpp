@@ -576,7 +576,7 @@ TEST_CASE("a job with nothing left to auto is read without a new remark") {
     job.sync = {};
     job.sync.policy = random_job(seed).sync.policy;
     const std::string before = render(read_job(write_job(job), "b.yaml"));
-    job.sync = resolve_sync(job.sync, job.topology.workers);
+    job.sync = resolve_sync(job.sync, job.topology.data_ranks());
     const ReadResult after = read_job(write_job(job), "b.yaml");
     REQUIRE(after.job == job);
     REQUIRE((render(after).find("sync.") == std::string::npos) == (before.find("sync.") == std::string::npos));

@@ -1,6 +1,7 @@
 #pragma once
 /// Sound jobs at random: each seed names one, in which any key may hold any value that its siblings allow.
 
+#include <algorithm>
 #include <filesystem>
 #include <initializer_list>
 #include <string>
@@ -184,6 +185,32 @@ inline void random_sync(Dice& dice, Job& job) {
   sync.topk_clip = dice.real(0, 10);
 }
 
+/// The network over several workers, and what has no meaning then left out.
+inline void random_split(Dice& dice, Job& job) {
+  Topology& topology = job.topology;
+  topology.split = {1 + dice.upto(static_cast<std::int64_t>(job.model.layers.size()) - 1), 1 + dice.upto(2),
+                    dice.pick({PipelineSchedule::gpipe, PipelineSchedule::one_f_one_b})};
+  const std::int64_t replicas = 2 + dice.upto(3), cells = topology.split.cells();
+  topology.workers = replicas * cells;
+  topology.external = dice.upto(topology.workers);
+  if (topology.servers) topology.servers = *topology.servers * cells;
+  if (dice.coin()) {
+    job.model.layers.front().stage = 1;
+    for (std::size_t l = 1; l < job.model.layers.size(); ++l)
+      job.model.layers[l].stage = std::min(static_cast<std::int64_t>(l) + 1, topology.split.pipeline);
+  }
+  for (Layer& layer : job.model.layers) layer.split = dice.pick({LayerSplit::automatic, LayerSplit::none});
+  if (job.model.layers.front().dense >= topology.split.tensor) job.model.layers.front().split = LayerSplit::output;
+  const bool alike = job.sync.policy != PolicyName::quorum && job.sync.policy != PolicyName::adaptive;
+  if (!alike) job.sync.policy = PolicyName::bsp;
+  if (job.sync.size) job.sync.size = 1 + dice.upto(replicas - 1);
+  if (job.sync.quorum) job.sync.quorum = 1 + dice.upto(replicas - 1);
+  job.train.clip_norm = 0;
+  if (job.checkpoint.every.unit == Unit::time) job.checkpoint.every = {3, Unit::step};
+  job.faults.on_worker_loss = OnWorkerLoss::stop;
+  job.faults.min_workers = 1 + dice.upto(topology.workers - 1);
+}
+
 inline Job random_job(std::uint64_t seed) {
   Dice dice(seed);
   Job job;
@@ -197,6 +224,7 @@ inline Job random_job(std::uint64_t seed) {
   if (dice.coin()) job.topology.servers = 1 + dice.upto(7);
   job.topology.external_servers = dice.upto(job.topology.servers.value_or(1));
   if (dice.coin()) job.topology.threads = 1 + dice.upto(7);
+  if (dice.coin()) job.topology.memory = dice.real(1, 1e12);
   random_sync(dice, job);
   job.checkpoint = {dice.length(true), 1 + dice.upto(9)};
   job.faults = {dice.real(0.1, 1e4),
@@ -205,6 +233,7 @@ inline Job random_job(std::uint64_t seed) {
                 1 + dice.upto(job.topology.workers - 1),
                 {dice.pick<std::string>({"", "constant:1", "pareto:1,2.5", "two_point: 1, 5, 1/10", "slow:1,3,1"}),
                  dice.real(1e-3, 1), dice.coin() ? dice.real(1, 1e11) : 0, dice.coin() ? dice.real(1e-6, 10) : 0}};
+  if (dice.upto(2) == 0) random_split(dice, job);
   job.output = {"/runs/" + job.name, dice.pick({IfExists::make_new, IfExists::replace, IfExists::fail}),
                 1 + dice.upto(999), dice.coin()};
   const double bound = dice.real(-1, 1);
