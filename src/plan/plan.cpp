@@ -172,7 +172,7 @@ job::Topology topology_of_cell(const Plan& whole, int c) {
   job::Topology topology = whole.job.topology;
   const int servers = whole.servers_of_cell();
   topology.workers = whole.workers;
-  topology.split = {};
+  topology.split.pipeline = topology.split.tensor = 1;
   topology.servers = servers;
   topology.external = externals(c, whole.grid.cells(), whole.processes(), topology.external);
   topology.external_servers =
