@@ -104,6 +104,12 @@ std::string human_bytes(double bytes) {
   return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.3g} {}", bytes, units[unit]);
 }
 
+std::string binary_bytes(double bytes) {
+  constexpr double kib = 1024, mib = 1024 * kib;
+  return bytes > mib ? with_commas(std::llround(std::ceil(bytes / mib))) + " MiB"
+                     : fmt::format("{:.0f} KiB", std::ceil(bytes / kib));
+}
+
 std::string human_rate(double bits_per_second) {
   const char* units[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s"};
   int unit = 0;

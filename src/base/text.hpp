@@ -33,6 +33,7 @@ std::string_view trim(std::string_view text);
 
 /// "2.68 MB" (powers of 1000), "1.2 s", "350 ms", "3 min 20 s", "12,345".
 std::string human_bytes(double bytes);
+std::string binary_bytes(double bytes);          ///< "310 MiB", rounded up: what a limit would have to be
 std::string human_rate(double bits_per_second);  ///< "100 Mbit/s"
 std::string human_seconds(double seconds);
 std::string with_commas(std::int64_t value);

@@ -139,6 +139,12 @@ Shards count_shards(const job::Job& job, const Encoding& encoding, const Table& 
   return cut_shards(job, classes, class_names(job.model, encoding));
 }
 
+/// Digits are bytes, other features floats.
+std::size_t generated_bytes(const job::Generate& generate) {
+  const bool digits = generate.set == job::Generated::digits;
+  return static_cast<std::size_t>(generate.rows * (digits ? 28 * 28 : 4 * generate.features));
+}
+
 void survey_train(const job::Job& job, Survey& survey) {
   const job::Normalize& normalize = job.data.normalize;
   const bool fits = normalize.features != job::Fit::none || normalize.target != job::Fit::none;
@@ -154,6 +160,7 @@ void survey_train(const job::Job& job, Survey& survey) {
   survey.facts.test_rows = split.test.count();
   survey.encoding = fit(table, job, outline ? Selection::all(0) : split.train);
   const Encoder encoder(table, survey.encoding);
+  survey.facts.train_bytes = outline ? generated_bytes(job.data.generate) : encoder.bytes() + split.train.bytes();
   survey.facts.nonzeros = count_nonzeros(encoder, split.train);
   survey.facts.remarks = encoder.remarks(split.test);
   survey.facts.shards = count_shards(job, survey.encoding, table, split.train);

@@ -64,6 +64,7 @@ struct Facts {
   std::vector<std::string> remarks{};  ///< on the data, for people; known to the coordinator only
   Index nonzeros = 0;                  ///< in the features of the training rows, where these stay sparse; otherwise 0
   Index skipped_rows = 0;              ///< that could not be read and were left out, of both parts
+  std::size_t train_bytes = 0;         ///< of the training rows as a role holds them; known to the coordinator only
 };
 
 struct Survey {

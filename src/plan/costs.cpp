@@ -1,38 +1,21 @@
-/// What a plan costs: operations, arenas, bytes on the wire and in memory.
+/// What a plan costs: operations, arenas, bytes on the wire.
 
 #include <algorithm>
 #include <cmath>
 
-#include "model/network.hpp"
 #include "optim/optimizer.hpp"
 #include "optim/schedule.hpp"
 #include "plan/packing.hpp"
 #include "plan/plan.hpp"
 #include "plan/sparse.hpp"
+#include "plan/splitting.hpp"
 #include "sync/policy.hpp"
 #include "sync/update.hpp"
 
 namespace dtrain::plan {
 namespace {
 
-/// Versions that an owner holds: the current one, the one that is made, and the one before where that may be wanted.
-int versions_of(const Plan& plan) { return plan.undo_possible() || sync::traits(plan.job.sync).weights ? 3 : 2; }
-
 bool exchanges_rows(const Plan& plan) { return plan.servers > 0 && plan.sparse == Sparse::rows; }
-
-/// Bytes of a batch's features as a worker holds them.
-double batch_bytes(const Plan& plan, double rows) {
-  const double numbers = plan.sparse == Sparse::none ? double(plan.width)
-                                                     : 8 * double(plan.facts.nonzeros) / double(plan.facts.train_rows);
-  return 4 * rows * (numbers + 1);
-}
-
-Memory greatest_worker(const std::vector<Plan>& cells) {
-  Memory greatest;
-  for (const Plan& part : cells)
-    if (const Memory memory = worker_memory(part); memory.total() > greatest.total()) greatest = memory;
-  return greatest;
-}
 
 }  // namespace
 
@@ -121,48 +104,35 @@ double Plan::share_of_pushes() const {
 
 Index Plan::bytes_per_worker_step() const { return std::llround(push_bytes() + pull_bytes()); }
 
+Index micro_batch_rows(const Plan& plan) {
+  const Index pieces = *plan.job.train.micro_batches;
+  return (plan.worker_rows() + pieces - 1) / pieces;
+}
+
+double ideal_bubble(const Plan& plan) {
+  const double others = plan.grid.pipeline - 1;
+  return others / (double(*plan.job.train.micro_batches) + others);
+}
+
+ReplicaBytes replica_bytes(const Plan& plan) {
+  const double float_rows = 4.0 * double(plan.job.train.batch) / plan.workers;
+  ReplicaBytes bytes;
+  for (const Plan& part : plan.cells) {
+    const model::Cell& cell = part.cell;
+    // Outputs go up, and their gradients come back down.
+    if (!cell.last())
+      bytes.stages +=
+          2 * float_rows * double(plan.job.model.layers[static_cast<std::size_t>(cell.end_layer - 1)].dense);
+    // The columns are those of all ranks together, each of whom sends to all others.
+    if (cell.rank == 0)
+      bytes.groups += float_rows * double(exchanges_of(plan.job.model, plan.width, cell).columns) * (cell.ranks - 1);
+  }
+  return bytes;
+}
+
 double learning_rate(const Plan& plan, Index applied_rows) {
   return optim::learning_rate(plan.job.train.schedule, plan.job.train.optimizer.learning_rate,
                               {applied_rows, plan.facts.train_rows, plan.job.train.batch, plan.total_rows});
-}
-
-Memory server_memory(const Plan& plan, int rank) {
-  if (!plan.cells.empty()) return server_memory(plan.of_cell(plan.cell_of_server(rank)), rank % plan.servers_of_cell());
-  const Slice& slice = plan.slices[static_cast<std::size_t>(rank)];
-  const auto bytes = static_cast<std::size_t>(4 * (slice.end - slice.begin));
-  const auto workers = static_cast<std::size_t>(plan.workers);
-  const auto versions = static_cast<std::size_t>(versions_of(plan));
-  const std::size_t pulled = plan.job.sync.compensation == job::Compensation::delay ? workers : 0;
-  const auto arenas = static_cast<std::size_t>(1 + plan.server_arenas()) * versions + pulled;
-  if (exchanges_rows(plan)) {  // in place, but while a snapshot leaves
-    const double pushed = touched_bytes(plan) * double(slice.end - slice.begin) / double(plan.layout.total);
-    return {bytes * static_cast<std::size_t>(1 + plan.server_arenas()),
-            workers * static_cast<std::size_t>(std::llround(2 * pushed))};
-  }
-  const auto pushes = static_cast<std::size_t>(plan.exchanged_arenas()) * workers * (plan.undo_possible() ? 2 : 1);
-  // What was decoded or voted for, and what was made of that: at most as much.
-  const std::size_t change = sync::traits(plan.job.sync).votes ? bytes / 32 : bytes;
-  const std::size_t packed = packs_changes(plan) ? bytes + versions * change : 0;
-  return {bytes * arenas, bytes * pushes + packed};
-}
-
-Memory worker_memory(const Plan& plan) {
-  if (!plan.cells.empty()) return greatest_worker(plan.cells);
-  const auto bytes = static_cast<std::size_t>(plan.step_bytes());
-  const bool steps = sync::traits(plan.job.sync).weights;
-  const int voted = sync::traits(plan.job.sync).votes ? 1 : 0;
-  const int owned = plan.peers() ? versions_of(plan) * (1 + plan.server_arenas()) + voted : 0;
-  // What a codec keeps back is there twice, as it is and as it was before the step, and once packed.
-  const int kept = packs_gradients(plan) ? 2 * kept_arenas(plan) + 1 : 0;
-  const auto arenas = static_cast<std::size_t>(owned + kept +
-                                               (steps          ? 1 + versions_of(plan) * (1 + plan.worker_arenas())
-                                                : plan.peers() ? 1
-                                                               : 2));
-  const Index rows = plan.worker_rows();
-  const model::Network<float> network(plan.job.model, plan.width, rows, 1);
-  const auto buffers = network.bytes() + static_cast<std::size_t>(std::llround(batch_bytes(plan, double(rows))));
-  if (exchanges_rows(plan)) return {static_cast<std::size_t>(std::llround(2 * touched_bytes(plan))), buffers};
-  return {arenas * bytes, buffers};
 }
 
 }  // namespace dtrain::plan

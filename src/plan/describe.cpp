@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "data/division.hpp"
 #include "job/catalogue.hpp"
+#include "plan/describe_cells.hpp"
 #include "plan/packing.hpp"
 #include "plan/plan.hpp"
 #include "plan/sparse.hpp"
@@ -133,10 +134,12 @@ std::string collective_words(const Plan& plan) {
   if (plan.pairs())
     return fmt::format("in pairs: even ranks ask, odd ranks answer; {} sent a worker and step",
                        human_bytes(plan.push_bytes()));
+  const Plan& part = plan.of_cell(0);
+  const std::string of = plan.grid.split() ? " with the same part" : "";
   const char* why = plan.job.topology.kind == job::TopologyKind::automatic ? ", chosen by sizes and numbers" : "";
-  return fmt::format("{} among {} workers{}, {} bucket{}; {} sent a worker and step", collective::name(plan.algorithm),
-                     plan.workers, why, plan.buckets.size(), plan.buckets.size() == 1 ? "" : "s",
-                     human_bytes(plan.push_bytes()));
+  return fmt::format("{} among {} workers{}{}, {} bucket{}; {} sent a worker and step",
+                     collective::name(part.algorithm), plan.workers, of, why, part.buckets.size(),
+                     part.buckets.size() == 1 ? "" : "s", human_bytes(plan.push_bytes()));
 }
 
 std::string wire_words(const Plan& plan) {
@@ -152,11 +155,15 @@ std::string wire_words(const Plan& plan) {
 
 /// What crosses the busiest link in one direction per step in the mean, and whose link that is.
 std::pair<double, const char*> busiest_link(const Plan& plan) {
-  const double worker = std::max(plan.push_bytes(), plan.pull_bytes());
-  Index largest = 0;
-  for (int m = 0; m < plan.servers; ++m) largest = std::max(largest, slice_of(plan, m).end - slice_of(plan, m).begin);
-  const double share = double(largest) / double(plan.layout.total);
-  const double server = plan.servers > 0 ? worker * plan.workers * share : 0;
+  double worker = 0, server = 0;
+  for (int c = 0; c < plan.grid.cells(); ++c) {
+    const Plan& part = plan.of_cell(c);
+    const double bytes = std::max(part.push_bytes(), part.pull_bytes());
+    worker = std::max(worker, bytes);
+    for (const Slice& slice : part.slices)
+      if (plan.servers > 0)
+        server = std::max(server, bytes * part.workers * double(slice.end - slice.begin) / double(part.layout.total));
+  }
   return server > worker ? std::pair{server, "server"} : std::pair{worker, "worker"};
 }
 
@@ -218,7 +225,7 @@ std::string shards_table(const data::Shards& shards) {
 Json to_json(const Plan& plan) {
   Json out;
   out["weights"] = plan.layout.total;
-  out["workers"] = plan.workers;
+  out["workers"] = plan.processes();
   out["servers"] = plan.servers;
   out["threads"] = plan.threads;
   out["policy"] = job::policy_name(plan.job.sync.policy);
@@ -257,6 +264,7 @@ Json to_json(const Plan& plan) {
                             {"batch_rows", counts[static_cast<std::size_t>(plan.grid.data_of(rank))]},
                             {"external", rank >= plan.processes() - plan.job.topology.external},
                             {"memory_bytes", worker_memory(plan.of_cell(plan.grid.cell_of(rank))).total()}});
+  if (plan.grid.split()) out.update(cells_json(plan));
   out["sharing"] = {{"loaders", plan.loaders()}};
   if (plan.loaders() > 0) out["sharing"]["ahead"] = plan.ahead();
   if (!plan.facts.shards.rows.empty()) out["shards"] = shards_json(plan.facts.shards);
@@ -282,12 +290,16 @@ std::string render(const Plan& plan) {
   line("sync", sync_words(plan));
   line("host", fmt::format("{}: {} cores, {} of memory; {} thread{} a role", plan.host.name, plan.host.cores,
                            human_bytes(double(plan.host.memory)), plan.threads, plan.threads == 1 ? "" : "s"));
+  if (plan.grid.split()) line("grid", grid_words(plan));
+  if (plan.grid.pipeline > 1) line("pipeline", pipeline_words(plan));
+  if (plan.grid.split()) line("replica", replica_words(plan));
   if (plan.owners() > 1 || plan.servers > 0) line("wire", wire_words(plan));
   if (plan.owners() > 1 || plan.servers > 0)
     if (plan.job.faults.inject.slows_links()) line("link", link_words(plan));
   if (packs_gradients(plan)) line("codec", codec_words(plan));
   if (plan.facts.nonzeros > 0) line("sparse", sparse_words(plan));
   out += "\n";
+  if (plan.grid.split()) out += cells_table(plan) + "\n";
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = slice_of(plan, m);
     line(fmt::format("server {}", m), fmt::format("weights {}..{} ({}) in {} piece{}: {}; {} of memory", slice.begin,
@@ -299,7 +311,8 @@ std::string render(const Plan& plan) {
   const std::vector<Index> counts = first_step_counts(plan);
   for (int rank = 0; rank < plan.processes(); ++rank)
     line(fmt::format("worker {}", rank),
-         fmt::format("{} rows a step{}; {} of memory beside the data",
+         fmt::format("{}{} rows a step{}; {} of memory",
+                     plan.grid.split() ? fmt::format("cell {}, ", plan.grid.cell_of(rank)) : "",
                      counts[static_cast<std::size_t>(plan.grid.data_of(rank))],
                      rank >= plan.processes() - plan.job.topology.external ? ", joins from outside" : "",
                      human_bytes(double(worker_memory(plan.of_cell(plan.grid.cell_of(rank))).total()))));

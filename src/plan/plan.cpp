@@ -10,6 +10,7 @@
 #include "job/resolve.hpp"
 #include "math/fold.hpp"
 #include "optim/optimizer.hpp"
+#include "plan/limit.hpp"
 #include "plan/pieces.hpp"
 #include "plan/sparse.hpp"
 #include "plan/splitting.hpp"
@@ -211,9 +212,8 @@ void stay_whole(Plan& plan) {
 
 /// Cells, their servers and what each of them does.
 void spread(Plan& plan) {
-  const auto rows = (plan.worker_rows() + *plan.job.train.micro_batches - 1) / *plan.job.train.micro_batches;
-  std::vector<model::Cell> cells =
-      split_network(plan.job.model, plan.width, plan.job.topology.split, rows, decide_sparse(plan) != Sparse::none);
+  std::vector<model::Cell> cells = split_network(plan.job.model, plan.width, plan.job.topology.split,
+                                                 micro_batch_rows(plan), decide_sparse(plan) != Sparse::none);
   std::vector<model::Layout> layouts;
   for (const model::Cell& cell : cells) layouts.push_back(model::make_layout(plan.job.model, plan.width, cell));
   Index blocks = blocks_of(layouts.front());
@@ -226,6 +226,20 @@ void spread(Plan& plan) {
   plan.algorithm = plans.front().algorithm;
   plan.sparse = plans.front().sparse;
   plan.cells = std::move(plans);
+}
+
+/// All stages wait for the one that takes longest.
+void warn_of_stages(Plan& plan) {
+  constexpr double much = 1.5;
+  std::vector<double> work(static_cast<std::size_t>(plan.grid.pipeline), 0);
+  for (const Plan& part : plan.cells) work[static_cast<std::size_t>(part.cell.stage)] += part.flops_per_row();
+  const double mean = plan.flops_per_row() / plan.grid.pipeline;
+  for (std::size_t p = 0; p < work.size(); ++p)
+    if (plan.grid.pipeline > 1 && work[p] > much * mean)
+      plan.warnings.push_back(
+          fmt::format("stage {} has {:.2g} times the mean work of a stage, and all others wait for it: fewer stages, "
+                      "or topology.split.tensor, keep workers busier",
+                      p + 1, work[p] / mean));
 }
 
 /// What is not wrong, but hardly what was meant.
@@ -241,6 +255,7 @@ void warn_of_numbers(Plan& plan) {
   if (job.data.format == job::Format::libsvm && plan.facts.nonzeros == 0 &&
       job.data.normalize.features != job::Fit::none && job.train.sparse != job::SparseUpdates::off)
     warn("data.normalize.features shifts features, so that zeros are zeros no more: rows are treated as dense");
+  warn_of_stages(plan);
   const std::int64_t local = local_roles(plan);
   if (plan.threads > 1 && plan.threads * local > plan.host.cores)
     warn(fmt::format("{} roles of {} threads each share {} cores; topology.threads: auto avoids that", local,
@@ -268,6 +283,7 @@ Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, 
   else
     stay_whole(plan);
   warn_of_numbers(plan);
+  check_memory(plan, job);
   return plan;
 }
 

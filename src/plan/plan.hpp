@@ -152,15 +152,31 @@ struct Plan {
   double mean_of_cells(double (Plan::*bytes)() const) const;
 };
 
-/// Bytes that a role of this kind will hold, as far as the plan decides them.
+/// Bytes that a role of this kind will hold at most, as far as that can be foreseen: what its process will have
+/// resident.
 struct Memory {
   std::size_t weights = 0;  ///< published versions, gradients and moments
-  std::size_t buffers = 0;  ///< pushes waiting to be folded, activations, batches
-  std::size_t total() const { return weights + buffers; }
+  std::size_t buffers = 0;  ///< pushes waiting to be folded, activations, batches, and what it reads of other roles
+  std::size_t rows = 0;     ///< to learn from
+  std::size_t process = 0;  ///< of any role
+  std::size_t total() const { return weights + buffers + rows + process; }
 };
 Memory server_memory(const Plan& plan, int rank);
 /// Of the worker that needs most.
 Memory worker_memory(const Plan& plan);
+
+/// Rows of a micro-batch, the longest, of the greatest part of a full batch.
+Index micro_batch_rows(const Plan& plan);
+
+/// The share of a step in which a stage of a pipeline has nothing to do, if all stages take equally long and nothing
+/// else takes time: (K - 1) / (m + K - 1).
+double ideal_bubble(const Plan& plan);
+
+/// What the workers of one replica send each other in a step: stage to stage, and within tensor groups.
+struct ReplicaBytes {
+  double stages = 0, groups = 0;
+};
+ReplicaBytes replica_bytes(const Plan& plan);
 
 /// sync.single_until in steps, rounded up; at most all of them. 0 unless the policy is local.
 Index single_until_steps(const Plan& plan);
@@ -178,6 +194,8 @@ Index steps_of(const Plan& plan, Index applied_rows);
 /// of time never does: it is not the plan's to measure.
 bool due(const Plan& plan, const job::Length& every, Index before, Index after);
 
+/// Throws Error(Kind::job) where a network cannot be split as its job has it, or a worker would need more memory than
+/// that allows.
 Plan make_plan(const job::Job& job, const Host& host, const data::Facts& facts, Index width);
 
 /// For `plan --json` and plan.json; and for people.

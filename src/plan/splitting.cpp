@@ -285,13 +285,13 @@ std::vector<model::Cell> split_network(const job::Model& model, Index width, con
   return cells;
 }
 
+const char* form_name(const LayerCut& cut) { return cut.by_output ? "output" : sharers(cut) > 1 ? "input" : "none"; }
+
 std::string cut_words(const model::Cell& cell) {
   std::string words;
   for (int i = 0; i < cell.layers(); ++i) {
     words += fmt::format("{}{}", i == 0 ? "" : ", ", cell.first_layer + i);
-    if (cell.cuts.empty()) continue;
-    const LayerCut& cut = cell.cuts[static_cast<std::size_t>(i)];
-    words += cut.by_output ? " output" : sharers(cut) > 1 ? " input" : " none";
+    if (!cell.cuts.empty()) words += fmt::format(" {}", form_name(cell.cuts[static_cast<std::size_t>(i)]));
   }
   return words;
 }

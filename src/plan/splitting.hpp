@@ -46,6 +46,8 @@ Exchanges exchanges_of(const job::Model& model, Index width, const model::Cell& 
 std::vector<model::Cell> split_network(const job::Model& model, Index width, const job::Split& split, Index rows,
                                        bool sparse);
 
+/// "output", "input" or "none": how a layer is cut.
+const char* form_name(const model::LayerCut& cut);
 /// "0 output, 1 input": how the layers of a cell are cut, counted from the first of all.
 std::string cut_words(const model::Cell& cell);
 
