@@ -3,26 +3,18 @@
 #include <algorithm>
 #include <cassert>
 
-#include "math/fold.hpp"
-#include "math/teams.hpp"
 #include "model/loss.hpp"
+#include "model/micro_batch.hpp"
 #include "model/passes.hpp"
+#include "model/pipeline.hpp"
 #include "model/shape.hpp"
 
 namespace dtrain::model {
 namespace {
 
-// Elements of a plain pass over memory that pay for one more team.
-constexpr double fold_grain = 65536;
-
 template <class Real>
 Split<Real> unsplit(const job::Model& model) {
   return {whole_cell(model)};
-}
-
-template <class Values>
-Values within(Values values, Index first, Index count) {
-  return values.empty() ? values : values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
 }
 
 }  // namespace
@@ -31,12 +23,13 @@ template <class Real>
 struct Network<Real>::Impl {
   using Span = std::span<Real>;
   using Weights = std::span<const Real>;
+  using Micro = MicroBatch<Real>;
 
   Impl(const job::Model& model, Index width, Index rows, int teams, const Split<Real>& split)
       : shape(model, width, rows, split.cell, split.schedule, split.micro_batches),
-        threads(teams),
         neighbours(split.neighbours),
-        passes(shape, teams, split.neighbours) {
+        passes(shape, teams, split.neighbours),
+        fold(shape, teams) {
     assert(shape.cell.whole() || neighbours != nullptr);
   }
 
@@ -53,143 +46,61 @@ struct Network<Real>::Impl {
     double loss_sum = 0;
   };
 
-  /// One of the micro-batches of a step.
-  struct Piece {
-    Batch<Real> batch;
-    int index;
-    int parts;
-    Index all_rows;
-    Index rows() const { return batch.features.rows; }
-    bool last() const { return index + 1 == parts; }
-    Real factor() const {
-      return static_cast<Real>(static_cast<double>(batch.features.rows) / static_cast<double>(all_rows));
-    }
-  };
-
-  Piece piece_of(const Batch<Real>& batch, int index, int parts) const {
-    const Index all = batch.features.rows, share = all / parts, longer = all % parts;
-    const Index first = index * share + std::min<Index>(index, longer), rows = share + (index < longer ? 1 : 0);
-    Piece piece{{{nullptr, rows, batch.features.cols},
-                 within(batch.targets, first, rows),
-                 within(batch.rows, first, rows),
-                 batch.sparse},
-                index,
-                parts,
-                all};
-    if (piece.batch.sparse)
-      piece.batch.sparse->first += first;
-    else if (batch.features.data != nullptr)
-      piece.batch.features = batch.features.below(first, rows);
-    return piece;
-  }
-
-  /// One piece's gradient of the first layer, folded into the whole.
-  void sparse_layer_gradient(const Piece& piece, Span target, Span gradient) {
-    const SparseInput<Real>& input = *piece.batch.sparse;
-    const LayerShape& layer = shape.layers.front();
-    const Range bias{layer.bias_offset(), layer.range.end};
-    const Span to = input.first_gradient;
-    if (piece.index > 0 && part_rows.size() < to.size()) part_rows.resize(to.size());
-    const Span from = piece.index == 0 ? to : Span(part_rows).first(to.size());
-    passes.sparse_weight_gradient(piece.batch, from, target);
-    if (piece.parts > 1) {
-      fold_range({0, std::ssize(to)}, piece.index == 0, piece.factor(), from, to);
-      fold_range(bias, piece.index == 0, piece.factor(), target, gradient);
-    }
-    if (piece.last() && input.fills_gradient) fill_gradient(input, gradient);
-  }
-
-  void fill_gradient(const SparseInput<Real>& input, Span gradient) {
-    const LayerShape& layer = shape.layers.front();
-    const Index out = layer.outputs.count;
-    std::fill_n(gradient.data() + layer.range.begin, layer.in * out, Real{0});
-    const Real* from = input.first_gradient.data();
-    for (const std::uint32_t feature : input.touched->features()) {
-      std::copy_n(from, out, gradient.data() + layer.range.begin + feature * out);
-      from += out;
-    }
-  }
-
-  Span scratch() {
-    if (part_gradient.size() == 0) part_gradient = Block64<Real>(shape.layout.total);
-    return part_gradient.span();
-  }
-
-  /// Folds a range of one micro-batch's gradient into the whole.
-  void fold_range(Range range, bool first, Real factor, Weights from, Span to) {
-    const int teams = useful_teams(static_cast<double>(range.count()), fold_grain, threads);
-    in_teams(teams, [&](int team) {
-      const auto begin = static_cast<std::size_t>(range.begin + cut(range.count(), teams, team, block_weights));
-      const auto end = static_cast<std::size_t>(range.begin + cut(range.count(), teams, team + 1, block_weights));
-      if (first)
-        fold_first(factor, from.subspan(begin, end - begin), to.subspan(begin, end - begin));
-      else
-        fold_next(factor, from.subspan(begin, end - begin), to.subspan(begin, end - begin));
-    });
-  }
-
-  void layer_gradient(int l, const Piece& piece, Span gradient) {
-    const Span target = piece.index == 0 ? gradient : scratch();
-    if (l == 0 && piece.batch.sparse) return sparse_layer_gradient(piece, target, gradient);
-    passes.weight_gradient(l, passes.slot(piece.index), piece.rows(), target);
-    if (piece.parts > 1) fold_range(shape.layer(l).range, piece.index == 0, piece.factor(), target, gradient);
-  }
-
-  bool take_inputs(const Piece& piece) {
-    Slot<Real>& slot = passes.slot(piece.index);
-    if (!shape.has_below()) return slot.inputs = piece.batch.features, true;
-    const auto inputs = neighbours->take_inputs(piece.index, piece.rows(), shape.layers.front().in);
+  bool take_inputs(const Micro& micro) {
+    Slot<Real>& slot = passes.slot(micro.index);
+    if (!shape.has_below()) return slot.inputs = micro.batch.features, true;
+    const auto inputs = neighbours->take_inputs(micro.index, micro.rows(), shape.layers.front().in);
     if (inputs) slot.inputs = *inputs;
     return inputs.has_value();
   }
 
-  bool give_outputs(const Piece& piece) {
+  bool give_outputs(const Micro& micro) {
     if (shape.cell.last()) return true;
-    const auto outputs = passes.outputs(passes.slot(piece.index), piece.rows());
-    if (outputs) neighbours->give_outputs(piece.index, *outputs);
+    const auto outputs = passes.outputs(passes.slot(micro.index), micro.rows());
+    if (outputs) neighbours->give_outputs(micro.index, *outputs);
     return outputs.has_value();
   }
 
   /// The delta of the last layer: from the targets or the stage above.
-  bool take_delta(const Piece& piece, Step& step) {
-    Slot<Real>& slot = passes.slot(piece.index);
+  bool take_delta(const Micro& micro, Step& step) {
+    Slot<Real>& slot = passes.slot(micro.index);
     if (shape.cell.last()) {
-      const auto loss = passes.loss(slot, piece.batch, step.weights);
+      const auto loss = passes.loss(slot, micro.batch, step.weights);
       if (loss) step.loss_sum += *loss;
       return loss.has_value();
     }
-    const auto delta = neighbours->take_delta(piece.index, piece.rows(), shape.layers.back().out);
+    const auto delta = neighbours->take_delta(micro.index, micro.rows(), shape.layers.back().out);
     if (delta) passes.delta_from_above(slot, *delta, step.weights);
     return delta.has_value();
   }
 
   /// Before the first layer's own gradient is computed, for which nobody waits.
-  bool give_delta(const Piece& piece, const Step& step) {
-    if (!passes.input_gradient(0, passes.slot(piece.index), piece.rows(), step.weights)) return false;
-    neighbours->give_delta(piece.index, passes.delta_for_below(piece.rows()));
+  bool give_delta(const Micro& micro, const Step& step) {
+    if (!passes.input_gradient(0, passes.slot(micro.index), micro.rows(), step.weights)) return false;
+    neighbours->give_delta(micro.index, passes.delta_for_below(micro.rows()));
     return true;
   }
 
-  bool forward(const Piece& piece, Step& step) {
-    if (!take_inputs(piece)) return false;
-    Slot<Real>& slot = passes.slot(piece.index);
+  bool forward(const Micro& micro, Step& step) {
+    if (!take_inputs(micro)) return false;
+    Slot<Real>& slot = passes.slot(micro.index);
     for (int l = 0; l < count(); ++l) {
       if (!step.events.before_forward(l)) return false;
-      if (!passes.forward(l, slot, piece.batch, step.weights, &step.key)) return false;
+      if (!passes.forward(l, slot, micro.batch, step.weights, &step.key)) return false;
     }
-    return give_outputs(piece);
+    return give_outputs(micro);
   }
 
-  /// The piece's gradient, folded into the step's.
-  bool backward(const Piece& piece, Step& step) {
-    if (!take_delta(piece, step)) return false;
+  /// The micro-batch's gradient, folded into the step's.
+  bool backward(const Micro& micro, Step& step) {
+    if (!take_delta(micro, step)) return false;
     for (int l = count() - 1; l >= 0; --l) {
-      if (l == 0 && shape.has_below() && !give_delta(piece, step)) return false;
-      layer_gradient(l, piece, step.gradient);
-      if (piece.last() && !step.events.after_backward(l)) return false;
-      if (l > 0 && !passes.input_gradient(l, passes.slot(piece.index), piece.rows(), step.weights)) return false;
+      if (l == 0 && shape.has_below() && !give_delta(micro, step)) return false;
+      fold.add(l, passes, micro, step.gradient);
+      if (micro.last() && !step.events.after_backward(l)) return false;
+      if (l > 0 && !passes.input_gradient(l, passes.slot(micro.index), micro.rows(), step.weights)) return false;
     }
-    if (shape.has_below()) neighbours->done(piece.index);
+    if (shape.has_below()) neighbours->done(micro.index);
     return true;
   }
 
@@ -198,8 +109,8 @@ struct Network<Real>::Impl {
     const PipelineOrder order(shape.schedule, shape.cell.stage, shape.cell.stages, step.parts);
     for (int k = 0; k < order.actions(); ++k) {
       const Action action = order.at(k);
-      const Piece piece = piece_of(step.batch, action.micro, step.parts);
-      if (!(action.forward ? forward(piece, step) : backward(piece, step))) return false;
+      const Micro micro = micro_batch(step.batch, action.micro, step.parts);
+      if (!(action.forward ? forward(micro, step) : backward(micro, step))) return false;
     }
     return true;
   }
@@ -219,11 +130,9 @@ struct Network<Real>::Impl {
   }
 
   const Shape shape;
-  int threads;
   Neighbours<Real>* neighbours;
   Passes<Real> passes;
-  Block64<Real> part_gradient;  ///< of later micro-batches; made when the first of them comes
-  std::vector<Real> part_rows;  ///< the same of touched rows of the first weights
+  GradientFold<Real> fold;
 };
 
 template <class Real>
@@ -248,6 +157,7 @@ typename Network<Real>::Result Network<Real>::train_step(const Batch<Real>& batc
                                                          LayerEvents& events, int micro_batches) {
   const Index rows = batch.features.rows;
   assert(rows >= 1 && rows <= impl_->shape.max_rows && micro_batches >= 1);
+  assert(!batch.sparse || !impl_->shape.has_below());
   assert(static_cast<Index>(weights.size()) == impl_->shape.layout.total && weights.size() == gradient.size());
   const int parts = static_cast<int>(std::min<Index>(micro_batches, rows));
   assert((rows + parts - 1) / parts <= impl_->shape.slot_rows);
@@ -291,8 +201,7 @@ double Network<Real>::flops_per_row() const {
 
 template <class Real>
 std::size_t Network<Real>::bytes() const {
-  const bool scratch = impl_->shape.later_parts || impl_->part_gradient.size() > 0;
-  return impl_->passes.bytes() + (scratch ? static_cast<std::size_t>(impl_->shape.layout.total) * sizeof(Real) : 0);
+  return impl_->passes.bytes() + static_cast<std::size_t>(impl_->fold.numbers()) * sizeof(Real);
 }
 
 template <class Real>

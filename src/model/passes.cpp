@@ -6,15 +6,12 @@
 #include "math/gemm.hpp"
 #include "math/teams.hpp"
 #include "model/dropout.hpp"
-#include "model/group.hpp"
 #include "model/loss.hpp"
 
 namespace dtrain::model {
 namespace {
 
-// Elements of a pass over rows that pay for one more team.
-constexpr double pass_grain = 65536;
-// The same of the elements of touched rows.
+// Elements of touched rows that pay for one more team.
 constexpr double sparse_grain = 16384;
 
 template <class Real>
@@ -35,15 +32,14 @@ Slot<Real> make_slot(const Shape& shape) {
 
 template <class Real>
 Passes<Real>::Passes(const Shape& shape, int threads, Neighbours<Real>* neighbours)
-    : shape_(shape), threads_(threads), neighbours_(neighbours) {
+    : shape_(shape), threads_(threads), group_(shape, threads, neighbours) {
   for (int s = 0; s < shape.slots; ++s) slots_.push_back(make_slot<Real>(shape));
   for (auto& block : deltas_) block = Block64<Real>(shape.slot_rows * shape.delta_columns);
-  if (shape.partial_columns > 0) partial_ = Block64<Real>(shape.slot_rows * shape.partial_columns);
 }
 
 template <class Real>
 std::size_t Passes<Real>::bytes() const {
-  Index numbers = deltas_[0].size() + deltas_[1].size() + partial_.size();
+  Index numbers = deltas_[0].size() + deltas_[1].size() + group_.size();
   for (const Slot<Real>& slot : slots_)
     for (const auto& kept : slot.layers)
       numbers += kept.outputs.size() + kept.source.size() + kept.mask.size() + kept.inputs.size();
@@ -99,17 +95,6 @@ void Passes<Real>::draw_masks(int l, Slot<Real>& slot, const Batch<Real>& batch,
     Real* const to = kept(slot, l).mask.data() + r * x.outputs.count + part.col;
     dropout_mask(row, x.outputs.first + part.col, Span(to, static_cast<std::size_t>(part.cols)));
   }
-}
-
-/// Calls work(part) for parts of [rows, columns] that are made of whole rows.
-template <class Real>
-template <class Work>
-void Passes<Real>::by_rows(Index rows, Index columns, Work&& work) {
-  const int teams = useful_teams(static_cast<double>(rows * columns), pass_grain, threads_);
-  in_teams(teams, [&](int team) {
-    const Index first = cut(rows, teams, team, 1);
-    work(Part{first, cut(rows, teams, team + 1, 1) - first, 0, columns});
-  });
 }
 
 template <class Real>
@@ -184,7 +169,7 @@ void Passes<Real>::delta_from_above(Slot<Real>& slot, View<const Real> gradient,
   const Columns& columns = shape_.layer(last).outputs;
   const View<Real> to = delta(last, gradient.rows);
   const Units<Real> pass = units(last, slot, to.rows, weights, true);
-  by_rows(to.rows, to.cols, [&](const Part& part) {
+  by_rows(to.rows, to.cols, threads_, [&](const Part& part) {
     copy_rows(columns_of(gradient, columns.first, columns.count), to, part.row, part.rows);
     activate_backward(pass, to, part);
   });
@@ -237,31 +222,22 @@ bool Passes<Real>::input_gradient(int l, Slot<Real>& slot, Index rows, Weights w
   return true;
 }
 
-template <class Real>
-typename Passes<Real>::Blocks Passes<Real>::exchange(View<const Real> own, std::span<const Index> columns) {
-  assert(neighbours_ != nullptr && own.cols == columns[static_cast<std::size_t>(shape_.cell.rank)]);
-  return neighbours_->exchange(own, columns);
-}
-
 /// The outputs of the layer below, of all ranks side by side.
 template <class Real>
 bool Passes<Real>::join_inputs(int l, Slot<Real>& slot, Index rows) {
-  const Blocks blocks = exchange(outputs_of(slot, l - 1, rows), shape_.layer(l - 1).own_columns);
-  if (!blocks) return false;
   const View<Real> to(kept(slot, l).inputs.data(), rows, shape_.layer(l).in);
-  by_rows(rows, to.cols, [&](const Part& part) { join_blocks(*blocks, 0, to, part); });
-  return true;
+  const std::vector<Index>& columns = shape_.layer(l - 1).own_columns;
+  return group_.join(Join::side_by_side, outputs_of(slot, l - 1, rows), columns, 0, to, [](const Part&) {});
 }
 
 template <class Real>
 std::optional<View<Real>> Passes<Real>::outputs(Slot<Real>& slot, Index rows) {
   const int last = shape_.count() - 1;
   const LayerShape& x = shape_.layer(last);
-  if (x.has_all_outputs()) return outputs_of(slot, last, rows);
-  const Blocks blocks = exchange(outputs_of(slot, last, rows), x.own_columns);
-  if (!blocks) return {};
-  const View<Real> to = partial(rows, x.out);
-  by_rows(rows, to.cols, [&](const Part& part) { join_blocks(*blocks, 0, to, part); });
+  const View<Real> own = outputs_of(slot, last, rows);
+  if (x.has_all_outputs()) return own;
+  const View<Real> to = group_.partial(rows, x.out);
+  if (!group_.join(Join::side_by_side, own, x.own_columns, 0, to, [](const Part&) {})) return {};
   return to;
 }
 
@@ -269,7 +245,7 @@ std::optional<View<Real>> Passes<Real>::outputs(Slot<Real>& slot, Index rows) {
 template <class Real>
 View<Real> Passes<Real>::partial_product(int l, Slot<Real>& slot, Index rows, Weights weights) {
   const LayerShape& x = shape_.layer(l);
-  const View<Real> to = partial(rows, x.sum_columns[static_cast<std::size_t>(shape_.cell.rank)]);
+  const View<Real> to = group_.partial(rows, x.sum_columns);
   if (to.cols == 0) return to;
   const Product<Real> product{Op::plain, inputs_of(slot, l, rows), Op::plain, weight_of(l, weights), 0, to};
   const Real* bias = x.bias ? weights.data() + x.bias_offset() : nullptr;
@@ -292,35 +268,25 @@ bool Passes<Real>::forward_partial(int l, Slot<Real>& slot, const Batch<Real>& b
                                    const DropoutKey* key) {
   assert(l > 0 || !batch.sparse);
   const Index rows = batch.features.rows;
-  const Blocks blocks = exchange(partial_product(l, slot, rows, weights), shape_.layer(l).sum_columns);
-  if (!blocks) return false;
-  const View<Real> to = outputs_of(slot, l, rows);
+  const View<Real> own = partial_product(l, slot, rows, weights), to = outputs_of(slot, l, rows);
   const Units<Real> pass = units(l, slot, rows, weights, key != nullptr);
-  by_rows(rows, to.cols, [&](const Part& part) {
-    sum_blocks(*blocks, 0, to, part);
+  return group_.join(Join::sum, own, shape_.layer(l).sum_columns, 0, to, [&](const Part& part) {
     if (pass.mask.data != nullptr) draw_masks(l, slot, batch, *key, part);
     activate(pass, part);
   });
-  return true;
 }
 
 /// input_gradient() where the ranks' gradients are added up or lie side by side.
 template <class Real>
 bool Passes<Real>::joined_input_gradient(int l, Slot<Real>& slot, View<Real> to, Weights weights) {
   const LayerShape& x = shape_.layer(l);
-  const bool adds = x.deltas_join == Join::sum;
-  const std::vector<Index>& columns = adds ? x.sum_columns : x.own_columns;
-  const View<Real> own = partial(to.rows, columns[static_cast<std::size_t>(shape_.cell.rank)]);
+  const std::vector<Index>& columns = x.deltas_join == Join::sum ? x.sum_columns : x.own_columns;
+  const View<Real> own = group_.partial(to.rows, columns);
   if (own.cols > 0) gemm<Real>(Op::plain, delta(l, to.rows), Op::transposed, weight_of(l, weights), 0, own, threads_);
-  const Blocks blocks = exchange(own, columns);
-  if (!blocks) return false;
-  const Index first = delta_columns(l - 1).first;
   const Units<Real> below = l > 0 ? units(l - 1, slot, to.rows, weights, true) : Units<Real>{};
-  by_rows(to.rows, to.cols, [&](const Part& part) {
-    adds ? sum_blocks(*blocks, first, to, part) : join_blocks(*blocks, first, to, part);
+  return group_.join(x.deltas_join, own, columns, delta_columns(l - 1).first, to, [&](const Part& part) {
     if (l > 0) activate_backward(below, to, part);
   });
-  return true;
 }
 
 template class Passes<float>;

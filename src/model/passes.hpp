@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/elementwise.hpp"
+#include "model/group.hpp"
 #include "model/network.hpp"
 #include "model/shape.hpp"
 
@@ -60,8 +61,6 @@ class Passes {
   std::size_t bytes() const;
 
  private:
-  using Blocks = std::optional<std::span<const View<const Real>>>;
-
   typename Slot<Real>::Layer& kept(Slot<Real>& slot, int l) { return slot.layers[static_cast<std::size_t>(l)]; }
   View<Real> outputs_of(Slot<Real>& slot, int l, Index rows) {
     return {kept(slot, l).outputs.data(), rows, shape_.layer(l).outputs.count};
@@ -70,25 +69,20 @@ class Passes {
   View<const Real> inputs_of(Slot<Real>& slot, int l, Index rows);
   Columns delta_columns(int l) const;
   View<Real> delta(int l, Index rows);
-  View<Real> partial(Index rows, Index columns) { return {partial_.data(), rows, columns}; }
   Units<Real> units(int l, Slot<Real>& slot, Index rows, Weights weights, bool drops);
   void draw_masks(int l, Slot<Real>& slot, const Batch<Real>& batch, const DropoutKey& key, const Part& part);
   bool join_inputs(int l, Slot<Real>& slot, Index rows);
   void forward_dense(int l, Slot<Real>& slot, const Batch<Real>& batch, Weights weights, const DropoutKey* key);
   void forward_sparse(Slot<Real>& slot, const Batch<Real>& batch, Weights weights, const DropoutKey* key);
   bool forward_partial(int l, Slot<Real>& slot, const Batch<Real>& batch, Weights weights, const DropoutKey* key);
-  Blocks exchange(View<const Real> own, std::span<const Index> columns);
   View<Real> partial_product(int l, Slot<Real>& slot, Index rows, Weights weights);
   bool joined_input_gradient(int l, Slot<Real>& slot, View<Real> to, Weights weights);
-  template <class Work>
-  void by_rows(Index rows, Index columns, Work&& work);
 
   const Shape& shape_;
   int threads_;
-  Neighbours<Real>* neighbours_;
+  Group<Real> group_;
   std::vector<Slot<Real>> slots_;
   Block64<Real> deltas_[2];
-  Block64<Real> partial_;
 };
 
 }  // namespace dtrain::model
