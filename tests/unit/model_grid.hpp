@@ -69,6 +69,7 @@ class MailNeighbours : public Neighbours<Real> {
   }
   void give_outputs(int micro, View<const Real> outputs) override {
     mail_.put({Kind::inputs, at(0, cell_.rank), at(1, cell_.rank), micro}, outputs);
+    keep(outputs);
     in_flight = std::max(in_flight, ++open_);
   }
   std::optional<View<const Real>> take_delta(int micro, Index rows, Index cols) override {
@@ -77,6 +78,7 @@ class MailNeighbours : public Neighbours<Real> {
   }
   void give_delta(int micro, View<const Real> delta) override {
     mail_.put({Kind::delta, at(0, cell_.rank), at(-1, cell_.rank), micro}, delta);
+    keep(delta);
   }
   void done(int micro) override { spoil(inputs_.at(micro)); }
 
@@ -102,10 +104,14 @@ class MailNeighbours : public Neighbours<Real> {
   int exchanges = 0;
   Index numbers_sent = 0;  ///< within the group
   bool right_sizes = true;
+  std::vector<Real> given;  ///< to other stages
 
  private:
   using Kind = typename Mail<Real>::Kind;
   int at(int stages_away, int rank) const { return (cell_.stage + stages_away) * cell_.ranks + rank; }
+  void keep(View<const Real> values) {
+    for (Index r = 0; r < values.rows; ++r) given.insert(given.end(), values.row(r), values.row(r) + values.cols);
+  }
   static void spoil(std::vector<Real>& values) { std::fill(values.begin(), values.end(), Real(1e30)); }
   std::optional<View<const Real>> taken(std::optional<std::vector<Real>> from, std::vector<Real>& to, Index rows,
                                         Index cols) {
@@ -130,6 +136,7 @@ template <class Real>
 struct Outcome {
   Layout layout;
   std::vector<Real> gradient;
+  std::vector<Real> given;  ///< outputs and gradients by inputs, to other stages
   double loss_sum = 0;
   bool completed = false, right_sizes = false;
   int in_flight = 0, exchanges = 0;
@@ -194,6 +201,7 @@ std::vector<Outcome<Real>> run_cells(const Problem<Real>& problem, const std::ve
       to.completed = result.completed;
       if (!result.completed) mail.close();
     }
+    to.given = neighbours.given;
     to.right_sizes = neighbours.right_sizes;
     to.in_flight = neighbours.in_flight;
     to.exchanges = neighbours.exchanges;

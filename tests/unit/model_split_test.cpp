@@ -54,7 +54,8 @@ double distance(const std::vector<Real>& a, const std::vector<Real>& b) {
 template <class Real>
 constexpr double tolerance = std::is_same_v<Real, double> ? 1e-12 : 1e-5;
 
-/// A split network has the gradient and the loss of one process; without tensor groups with the same bits.
+/// A split network has the gradient and the loss of one process; without tensor groups with the same bits. With them,
+/// all ranks of a group have the same bits of what they all have.
 template <class Real>
 std::vector<Outcome<Real>> check_against_whole(const Problem<Real>& problem, const std::vector<Cell>& cells,
                                                const Course& course, const Batch<Real>& batch) {
@@ -73,7 +74,10 @@ std::vector<Outcome<Real>> check_against_whole(const Problem<Real>& problem, con
       CHECK(outcomes[c].loss_sum == whole.loss_sum);
     else
       CHECK(outcomes[c].loss_sum == doctest::Approx(whole.loss_sum).epsilon(1e-5));
-    CHECK(outcomes[c].loss_sum == outcomes[c - static_cast<std::size_t>(cells[c].rank)].loss_sum);
+    const auto& first_of_group = outcomes[c - static_cast<std::size_t>(cells[c].rank)];
+    CHECK(outcomes[c].loss_sum == first_of_group.loss_sum);
+    CHECK(outcomes[c].given == first_of_group.given);
+    CHECK(outcomes[c].given.empty() == (cells[c].stages == 1));
   }
   return outcomes;
 }
@@ -213,7 +217,7 @@ TEST_CASE("the schedule changes no bit of what a grid computes") {
 }
 
 TEST_CASE("dropout falls on the same units however the network is split") {
-  // All weights are 0 and all biases 1, so that a bias's gradient counts the rows in which its unit stays.
+  // All weights are 1: the units of the first layer differ by their masks only, and so do their gradients.
   Problem<double> problem({{dense(13, Activation::none, 0.5), dense(1)}, Loss::mean_squared_error}, 3, 9);
   const Layout layout = make_layout(problem.model, 3);
   std::fill(problem.weights.begin(), problem.weights.end(), 1.0);
