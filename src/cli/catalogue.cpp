@@ -39,9 +39,13 @@ std::vector<Verb> training_verbs() {
        "Goes on from the newest sound checkpoint in the run's folder, with the job as it was. Under the sync "
        "policies with steps in common (bsp, subset, local, bmuf, sign_vote, adaptive by period, quorum of all "
        "workers), with servers or without, the weights at the end are, bit for bit, those of a run that was never "
-       "stopped.",
+       "stopped. A checkpoint is of the whole network: --set may give other workers, servers or topology.split than "
+       "the "
+       "run began with.",
        {run_argument()},
-       {{"dtrain resume runs/mnist", "Go on after a Ctrl-C, a crash or a power cut."}}},
+       {{"dtrain resume runs/mnist", "Go on after a Ctrl-C, a crash or a power cut."},
+        {"dtrain resume --set topology.workers=2 --set topology.split.pipeline=2 runs/mnist",
+         "Go on with the network split over two workers."}}},
       {"worker",
        "Train",
        "join a run as a worker, from this or another machine",
@@ -486,7 +490,7 @@ std::vector<Flag> all_flags() {
        '\0',
        "KEY=VALUE",
        "give a key of the job another value; may be given many times",
-       {"run", "check", "plan", "bench", "simulate", "eval", "predict", "data"},
+       {"run", "resume", "check", "plan", "bench", "simulate", "eval", "predict", "data"},
        false,
        C::assignment,
        {},

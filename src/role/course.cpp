@@ -156,6 +156,7 @@ std::optional<store::State> Course::saved_state() {
   std::optional<store::State> state = store::load_newest(folder_.path(), &skipped);
   for (const std::string& line : skipped) request_.log.warn("{}", line);
   if (!state) return std::nullopt;
+  spread(*state);
   compare_facts(*state);
   metrics_.write({{"event", "resume"}, {"step", state->step}});
   request_.log.info("going on from step {} of {}", with_commas(static_cast<Index>(state->step)),
@@ -163,9 +164,24 @@ std::optional<store::State> Course::saved_state() {
   return state;
 }
 
+/// Where all workers are at one step and have nothing of their own, any number of them can go on.
+void Course::spread(store::State& state) const {
+  const auto workers = static_cast<std::size_t>(plan_.workers);
+  const std::vector<std::uint64_t>& clocks = state.clocks;
+  if (clocks.empty() || clocks.size() == workers || !state.own.empty() ||
+      std::count(clocks.begin(), clocks.end(), clocks.front()) != std::ssize(clocks))
+    return;
+  request_.log.warn(
+      "the workers that share the rows were {} when the checkpoint was written and are {} now: the result will not "
+      "have "
+      "the bits of an uninterrupted run",
+      clocks.size(), workers);
+  state.clocks.assign(workers, clocks.front());
+}
+
 void Course::compare_facts(const store::State& state) {
   const Json now = state_facts();
-  for (const char* fact : {"data_hash", "weights", "seed", "workers"})
+  for (const char* fact : {"data_hash", "weights", "seed"})
     if (state.facts.value(fact, Json()) != now[fact])
       fail(Kind::checkpoint,
            "{} was {} when the checkpoint was written and is {} now; a run can only go on as it began", fact,

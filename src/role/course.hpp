@@ -68,6 +68,7 @@ class Course {
   void settle(AsideResult result);
   void begin_trace(const store::State& state);
   std::optional<store::State> saved_state();
+  void spread(store::State& state) const;
   void compare_facts(const store::State& state);
   store::State fresh_state() const;
 

@@ -37,9 +37,11 @@ ends pipe $(grid 1 3 1) train.micro_batches=4 topology.split.schedule=gpipe
 same_weights one pipe
 
 # With data parallelism, and every policy whose bits do not depend on the order of messages.
-for policy in bsp 'subset sync.size=1' 'local sync.period=3' 'bmuf sync.period=4' sign_vote; do
+moments='train.optimizer.type=nesterov train.optimizer.learning_rate=1e-2'
+for policy in "bsp $moments" "subset sync.size=1 $moments" "local sync.period=3 $moments" "bmuf sync.period=4 $moments" \
+  'sign_vote train.optimizer.learning_rate=1e-3'; do
   for kind in parameter_server ring; do
-    words="sync.policy=$policy topology.kind=$kind train.micro_batches=3 train.optimizer.type=nesterov train.optimizer.learning_rate=1e-2"
+    words="sync.policy=$policy topology.kind=$kind train.micro_batches=3"
     ends two topology.workers=2 $words
     ends split $(grid 2 2 1) $words
     same_weights two split
@@ -89,7 +91,21 @@ goes_on "$alone" $(grid 1 3 1) topology.servers=3
 ends whole topology.workers=2 train.micro_batches=4 train.epochs=40
 goes_on "$(grid 2 2 1)"
 goes_on "$(grid 2 2 1) topology.kind=ring"
-goes_on "$(grid 2 2 1) topology.kind=ring" $(grid 2 3 1) topology.kind=parameter_server
+goes_on "$(grid 2 2 1) topology.kind=ring" $(grid 2 3 1) topology.kind=parameter_server topology.servers=auto
+
+# With more who share the rows it goes on too, though not to the same bits.
+ends whole topology.servers=0 train.micro_batches=1 train.epochs=40
+mapfile -t words < <(set_words $(grid 1 2 1) train.micro_batches=1 train.epochs=40)
+rm -rf cut
+begin cut "${words[@]}"
+await_step cut 50
+kill -INT "$leader"
+await_end 5
+mapfile -t words < <(set_words $(grid 2 1 1) topology.servers=1)
+run resume cut "${words[@]}"
+expect_exit 0
+expect_part stderr 'were 1 when the checkpoint was written and are 2 now'
+near whole cut
 
 # Whoever dies ends the run, and says who it was.
 begin dead $(set_words $(grid 2 2 1) train.epochs=400)
