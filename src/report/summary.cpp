@@ -27,7 +27,7 @@ std::string plural(double count, const std::string& noun) {
   return count_text(count) + " " + noun + (count == 1 ? "" : ending);
 }
 
-/// "10 epochs, 4,690 steps, bsp, 4 workers, 2 servers"
+/// "10 epochs, 4,690 steps, bsp, 4 workers, 2 servers, 2 stages x 1"
 std::string extent(const Json& summary) {
   std::vector<std::string> parts;
   for (const char* noun : {"epoch", "step"})
@@ -35,6 +35,8 @@ std::string extent(const Json& summary) {
   if (const std::string policy = text_field(summary, "policy"); !policy.empty()) parts.push_back(policy);
   for (const char* noun : {"worker", "server"})
     if (const auto value = metric(summary, std::string(noun) + "s")) parts.push_back(plural(*value, noun));
+  if (const auto stages = metric(summary, "grid.pipeline"), ranks = metric(summary, "grid.tensor"); stages && ranks)
+    parts.push_back(plural(*stages, "stage") + " x " + count_text(*ranks));
   return join(parts, ", ");
 }
 

@@ -51,6 +51,8 @@ void put_roles(Json& summary, const std::vector<RoleReport>& roles) {
     const Tally& tally = report.tally;
     Json role{{"role", report.role}, {"rank", report.rank}};
     role.update(to_json(tally));
+    role["bytes_sent"] = tally.payload_sent + tally.replica_sent;
+    role["bytes_received"] = tally.payload_received + tally.replica_received;
     summary["roles"].push_back(role);
     torn += tally.torn, late += tally.late, abandoned += tally.abandoned;
     never = std::max(never, tally.rows_never_learned);

@@ -1,9 +1,10 @@
 #include "role/role.hpp"
 
-#include <sys/resource.h>
-
+#include <cinttypes>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <numeric>
 
 #include "base/error.hpp"
@@ -156,10 +157,13 @@ void count_traffic(const wire::Socket& socket, Tally& tally) {
   tally.refused += socket.refused();
 }
 
+/// As proc(5) has it: what getrusage(2) tells begins with what whoever started us had when we were forked off.
 std::int64_t peak_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return std::int64_t{usage.ru_maxrss} * 1024;
+  std::ifstream status("/proc/self/status");
+  std::int64_t kilobytes = 0;
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) std::sscanf(line.c_str() + 6, "%" SCNd64, &kilobytes);
+  return kilobytes * 1024;
 }
 
 }  // namespace dtrain::role
