@@ -73,7 +73,7 @@ function __dtrain_assignments
         'train.epochs=' 'How often every row is visited.' \
         'train.steps=' 'Ends training after so many steps, if that is before the epochs; 0 never does.' \
         'train.batch=' 'Rows of a step over all workers; never multiplied by their number.' \
-        'train.micro_batches=' 'Pieces in which each worker computes its part of a batch, to need less memory.' \
+        'train.micro_batches=' 'Pieces in which each worker computes its part of a batch, to need less memory or, where the network is a pipeline, to keep all stages busy; auto is four a stage of a pipeline, and 1 without.' \
         'train.optimizer.type=' 'The optimizer.' \
         'train.optimizer.type=sgd' 'The optimizer.' \
         'train.optimizer.type=momentum' 'The optimizer.' \
@@ -121,9 +121,15 @@ function __dtrain_assignments
         'topology.workers=' 'Processes that compute gradients, external ones included.' \
         'topology.external=' 'How many of the workers will join from outside.' \
         'topology.loaders=' 'Processes that read rows under data.sharing: staged; as many others transform them for the workers.' \
-        'topology.servers=' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
+        'topology.servers=' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise. Under topology.split every part of the network has as many of its own: it is a multiple of pipeline x tensor, which auto is, or 0 where no two workers have the same part.' \
         'topology.external_servers=' 'How many of the servers will join from outside.' \
         'topology.threads=' 'Threads of each role; auto shares out the cores of the machine.' \
+        'topology.memory=' 'Memory that each worker may have; a network that needs more is refused, or split; 0 sets no limit.' \
+        'topology.split.pipeline=' 'Stages, each of some layers, through which the micro-batches of a batch pass.' \
+        'topology.split.tensor=' 'Workers of a stage, each with a part of its weight matrices.' \
+        'topology.split.schedule=' 'Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient.' \
+        'topology.split.schedule=1f1b' 'Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient.' \
+        'topology.split.schedule=gpipe' 'Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient.' \
         'sync.policy=' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
         'sync.policy=bsp' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
         'sync.policy=asp' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
@@ -222,6 +228,8 @@ function __dtrain_keys
         'model.layers.dropout' 'Probability with which an output is zeroed in training.' \
         'model.layers.init' 'Distribution of the first weights; auto is he before relu, leaky_relu, gelu and softplus, and glorot otherwise.' \
         'model.layers.bias' 'Whether a learned constant is added to each output.' \
+        'model.layers.stage' 'Stage of the pipeline that has the layer, from 1, under topology.split.pipeline; auto makes the stages\' work as equal as it can be. All layers name one, or none.' \
+        'model.layers.split' 'How the layer\'s weights are cut under topology.split.tensor: each worker has some of the outputs, or some of the inputs, or the first has all; auto is what takes least time by the sizes, an output cut and an input cut in turn where layers are wide.' \
         'model.loss' 'What is minimised: classes want softmax_cross_entropy, a yes or no binary_cross_entropy, a number mean_squared_error.' \
         'data' 'Where the rows come from and how they are shared out.' \
         'data.format' 'What the files hold; mapped is what `dtrain data convert` writes; generated data are drawn from the seed and need no file.' \
@@ -279,7 +287,7 @@ function __dtrain_keys
         'train.epochs' 'How often every row is visited.' \
         'train.steps' 'Ends training after so many steps, if that is before the epochs; 0 never does.' \
         'train.batch' 'Rows of a step over all workers; never multiplied by their number.' \
-        'train.micro_batches' 'Pieces in which each worker computes its part of a batch, to need less memory.' \
+        'train.micro_batches' 'Pieces in which each worker computes its part of a batch, to need less memory or, where the network is a pipeline, to keep all stages busy; auto is four a stage of a pipeline, and 1 without.' \
         'train.optimizer' 'How a gradient becomes a step; formulas and defaults as in torch.optim.' \
         'train.optimizer.type' 'The optimizer.' \
         'train.optimizer.learning_rate' 'Length of a step; what the schedule multiplies.' \
@@ -305,9 +313,14 @@ function __dtrain_keys
         'topology.workers' 'Processes that compute gradients, external ones included.' \
         'topology.external' 'How many of the workers will join from outside.' \
         'topology.loaders' 'Processes that read rows under data.sharing: staged; as many others transform them for the workers.' \
-        'topology.servers' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise.' \
+        'topology.servers' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise. Under topology.split every part of the network has as many of its own: it is a multiple of pipeline x tensor, which auto is, or 0 where no two workers have the same part.' \
         'topology.external_servers' 'How many of the servers will join from outside.' \
         'topology.threads' 'Threads of each role; auto shares out the cores of the machine.' \
+        'topology.memory' 'Memory that each worker may have; a network that needs more is refused, or split; 0 sets no limit.' \
+        'topology.split' 'How one network is spread over pipeline x tensor workers. There may be several times as many: all workers with the same part of the network share the rows.' \
+        'topology.split.pipeline' 'Stages, each of some layers, through which the micro-batches of a batch pass.' \
+        'topology.split.tensor' 'Workers of a stage, each with a part of its weight matrices.' \
+        'topology.split.schedule' 'Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient.' \
         'sync' 'When workers wait for each other, and what they exchange.' \
         'sync.policy' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
         'sync.staleness' 'Under ssp, how far a worker may be ahead of the slowest.' \

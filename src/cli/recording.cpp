@@ -15,9 +15,18 @@ namespace {
 
 /// Keys, or sections of them, on which no weight depends.
 bool decides_nothing(const std::string& key) {
-  static const std::vector<std::string> idle{
-      "name",       "data.dir", "data.test", "train.evaluate", "topology.external", "topology.external_servers",
-      "checkpoint", "faults",   "output",    "assert"};
+  static const std::vector<std::string> idle{"name",
+                                             "data.dir",
+                                             "data.test",
+                                             "train.evaluate",
+                                             "topology.external",
+                                             "topology.external_servers",
+                                             "topology.memory",
+                                             "topology.split.schedule",
+                                             "checkpoint",
+                                             "faults",
+                                             "output",
+                                             "assert"};
   return std::any_of(idle.begin(), idle.end(),
                      [&](const std::string& section) { return key == section || key.starts_with(section + "."); });
 }
@@ -93,7 +102,7 @@ std::vector<sync::Event> replay_in(job::Job& job, const std::string& path) {
   if (!job.topology.servers) job.topology.servers = then.topology.servers;
   if (!job.topology.threads) job.topology.threads = then.topology.threads;
   job::Job now = job;
-  now.sync = job::resolve_sync(job.sync, job.topology.workers);
+  now.sync = job::resolve_sync(job.sync, job.topology.data_ranks());
   if (const auto difference = first_difference(then, now))
     fail(Kind::usage, "{} was {} when {} was recorded, and is {} now: only the same job can be repeated",
          difference->key, difference->then, path, difference->now);

@@ -111,6 +111,9 @@ job::Job simulated(job::Job job, const Options& options) {
   job::Topology& topology = job.topology;
   topology.external = topology.external_servers = 0;
   topology.kind = job::TopologyKind::parameter_server;
+  topology.workers = topology.data_ranks();
+  topology.split = {};
+  topology.memory = 0;
   topology.servers = options.servers > 0 ? options.servers : std::max<std::int64_t>(1, topology.servers.value_or(1));
   if (options.workers > 0) topology.workers = options.workers;
   job.train.sparse = job::SparseUpdates::off;  // gradients travel whole, as if rows were dense
@@ -140,6 +143,9 @@ Subject read_subject(const Options& options) {
     Log(level(options), "dtrain: ")
         .warn("exchanges without servers are not foreseen: instead of topology.kind: {}, servers are simulated",
               job::topology_name(job.topology.kind));
+  if (job.topology.split.cells() > 1)
+    Log(level(options), "dtrain: ")
+        .warn("what passes between the parts of a network is not foreseen: each replica is simulated as one worker");
   subject.survey = data::survey(subject.job);
   if (options.real) {
     set_blas_threads(1);

@@ -139,10 +139,10 @@ Shards count_shards(const job::Job& job, const Encoding& encoding, const Table& 
   return cut_shards(job, classes, class_names(job.model, encoding));
 }
 
-/// Digits are bytes, other features floats.
+/// Digits are bytes, other features floats; and each row has a target.
 std::size_t generated_bytes(const job::Generate& generate) {
   const bool digits = generate.set == job::Generated::digits;
-  return static_cast<std::size_t>(generate.rows * (digits ? 28 * 28 : 4 * generate.features));
+  return static_cast<std::size_t>(generate.rows * (4 + (digits ? 28 * 28 : 4 * generate.features)));
 }
 
 void survey_train(const job::Job& job, Survey& survey) {
@@ -160,7 +160,8 @@ void survey_train(const job::Job& job, Survey& survey) {
   survey.facts.test_rows = split.test.count();
   survey.encoding = fit(table, job, outline ? Selection::all(0) : split.train);
   const Encoder encoder(table, survey.encoding);
-  survey.facts.train_bytes = outline ? generated_bytes(job.data.generate) : encoder.bytes() + split.train.bytes();
+  survey.facts.train_bytes = (outline ? generated_bytes(job.data.generate) : encoder.bytes() + split.train.bytes()) +
+                             static_cast<std::size_t>(split.train.count()) * sizeof(float);
   survey.facts.nonzeros = count_nonzeros(encoder, split.train);
   survey.facts.remarks = encoder.remarks(split.test);
   survey.facts.shards = count_shards(job, survey.encoding, table, split.train);

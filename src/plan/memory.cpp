@@ -92,8 +92,10 @@ double replica_buffers(const Plan& plan, int micro_batches) {
   Index columns = 0, widest = 0;
   if (!cell.first()) columns += (order.in_flight() + 1) * width_below(plan, cell.first_layer);
   if (!cell.last()) columns += (order.in_flight() + 1) * width_below(plan, cell.end_layer);
-  for (int l = cell.first_layer; l <= cell.end_layer; ++l) widest = std::max(widest, width_below(plan, l));
-  if (cell.ranks > 1) columns += cell.ranks * widest;
+  // Features are at every rank; all else that is exchanged is there as it is sent, as it is read, and once more before
+  // the next exchange.
+  for (int l = std::max(1, cell.first_layer); l <= cell.end_layer; ++l) widest = std::max(widest, width_below(plan, l));
+  if (cell.ranks > 1) columns += 3 * cell.ranks * widest;
   return 4.0 * double(micro_batch_rows(plan) * columns);
 }
 

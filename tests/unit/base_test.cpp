@@ -51,6 +51,14 @@ TEST_CASE("a quantity is a number and a unit") {
   CHECK_FALSE(parse_quantity("epoch"));
 }
 
+TEST_CASE("bytes as a limit has them are whole and never too few") {
+  CHECK(binary_bytes(0) == "0 KiB");
+  CHECK(binary_bytes(1025) == "2 KiB");
+  CHECK(binary_bytes(512.0 * 1024 * 1024) == "512 MiB");
+  CHECK(binary_bytes(512.0 * 1024 * 1024 + 1) == "513 MiB");
+  CHECK(binary_bytes(3000.0 * 1024 * 1024) == "3,000 MiB");
+}
+
 TEST_CASE("the nearest name is what was probably meant, or none") {
   const std::vector<std::string> names{"learning_rate", "momentum", "batch"};
   CHECK(nearest("learnig_rate", names) == "learning_rate");

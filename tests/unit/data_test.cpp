@@ -508,6 +508,19 @@ TEST_CASE("gather allocates nothing, whatever the rows are held as") {
   }
 }
 
+TEST_CASE("a survey knows how many bytes a role will hold of the training rows") {
+  const Folder folder;
+  job::Job digits = job_for(job::Format::generated), blobs = digits;
+  digits.data.generate.rows = 300;
+  blobs.data.generate = {job::Generated::blobs, 300, 10, 20, 10, 1};
+  for (const job::Job& job :
+       {digits, blobs, csv_job(folder, "c,x,y\nred,1,0\nblue,2,1\n"), libsvm_job(folder, "1 1:1\n0 2:1\n")}) {
+    const Survey found = survey(job);
+    const auto held = static_cast<double>(load(job, found.encoding, Part::train, "")->bytes());
+    CHECK(static_cast<double>(found.facts.train_bytes) == doctest::Approx(held).epsilon(0.05));
+  }
+}
+
 TEST_CASE("the corpora of the fuzzers are accepted or refused as their names say") {
   using Door = std::function<bool(const std::string&)>;
   for (const auto& [name, door] : {std::pair<const char*, Door>{"idx", doors::try_idx},
