@@ -19,7 +19,7 @@ constexpr std::size_t idle_bytes = std::size_t{16} << 20;
 constexpr std::size_t product_bytes = std::size_t{2} << 20;
 
 // Of what a worker exchanges, the share that lies in messages which have come and are not taken.
-constexpr double under_way = 0.25;
+constexpr double under_way = 0.4;
 
 std::size_t rounded(double bytes) { return static_cast<std::size_t>(std::llround(bytes)); }
 std::size_t times(int count, Index bytes) { return static_cast<std::size_t>(count) * static_cast<std::size_t>(bytes); }
@@ -121,7 +121,8 @@ int arenas_of_worker(const Plan& plan) {
   // What a codec keeps back is there twice, as it is and as it was before the step, and once packed.
   const int kept = packs_gradients(plan) ? 2 * kept_arenas(plan) + 1 : 0;
   const bool steps = sync::traits(plan.job.sync).weights;
-  return owned + kept + (steps ? 1 + versions_of(plan) * (1 + plan.worker_arenas()) : plan.peers() ? 1 : 2);
+  const int centre = plan.servers > 0 && plan.job.sync.policy == job::PolicyName::easgd ? 1 : 0;
+  return owned + kept + centre + (steps ? 1 + versions_of(plan) * (1 + plan.worker_arenas()) : plan.peers() ? 1 : 2);
 }
 
 Memory greatest_worker(const std::vector<Plan>& cells) {
