@@ -101,6 +101,7 @@ std::vector<sync::Event> replay_in(job::Job& job, const std::string& path) {
   const job::Job then = job_in(trace.head, path);
   if (!job.topology.servers) job.topology.servers = then.topology.servers;
   if (!job.topology.threads) job.topology.threads = then.topology.threads;
+  if (!job.train.micro_batches) job.train.micro_batches = then.train.micro_batches;
   job::Job now = job;
   now.sync = job::resolve_sync(job.sync, job.topology.data_ranks());
   if (const auto difference = first_difference(then, now))

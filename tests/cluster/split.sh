@@ -53,6 +53,10 @@ for policy in asp 'ssp sync.staleness=1' 'easgd sync.period=3'; do
   run verify trace split/trace.jsonl
   expect_exit 0
 done
+ends split $(grid 2 2 1) sync.policy=asp output.trace=true
+run run job.yaml --out again -q --replay split/trace.jsonl $(set_words $(grid 2 2 1) sync.policy=asp)
+expect_exit 0
+same_weights split again
 
 # Tensor groups, alone and with the other axes.
 ends plain topology.servers=0
