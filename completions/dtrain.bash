@@ -178,7 +178,7 @@ _dtrain() {
   if [[ $word == -* ]]; then
     case "$verb" in
       run) _dtrain_offer -W "--out --resume --record --replay --max-time --listen --token-file --insecure --set --json --quiet --verbose --color --help --version" ;;
-      resume) _dtrain_offer -W "--record --max-time --listen --token-file --insecure --json --quiet --verbose --color --help --version" ;;
+      resume) _dtrain_offer -W "--record --max-time --listen --token-file --insecure --set --json --quiet --verbose --color --help --version" ;;
       worker) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
       server) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;
       loader) _dtrain_offer -W "--connect --token-file --insecure --data-dir --join-within --json --quiet --verbose --color --help --version" ;;

@@ -399,6 +399,7 @@ complete -c dtrain -n '__fish_seen_subcommand_from resume' -l max-time -x -d 'sa
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l listen -x -d 'where roles from outside may join: tcp://ADDRESS:PORT, with * for any free port'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -a '(__fish_complete_directories)'
 
 complete -c dtrain -n __fish_use_subcommand -a worker -d 'join a run as a worker, from this or another machine'
