@@ -15,12 +15,13 @@ using namespace dtrain::wire;
 
 namespace {
 
-const Type types[] = {Type::touch,  Type::join,    Type::ready,   Type::progress, Type::left,     Type::failed,
-                      Type::frozen, Type::start,   Type::welcome, Type::stop,     Type::abort,    Type::membership,
-                      Type::lost,   Type::pull,    Type::refused, Type::push,     Type::leave,    Type::weights,
-                      Type::load,   Type::squares, Type::cut,     Type::goodbye,  Type::snapshot, Type::changed,
-                      Type::traced, Type::decided, Type::arrived, Type::save,     Type::mark,     Type::partial,
-                      Type::result, Type::offer,   Type::answer,  Type::want,     Type::rows,     Type::batch};
+const Type types[] = {Type::touch,   Type::join,    Type::ready,   Type::progress, Type::left,     Type::failed,
+                      Type::frozen,  Type::start,   Type::welcome, Type::stop,     Type::abort,    Type::membership,
+                      Type::lost,    Type::pull,    Type::refused, Type::push,     Type::leave,    Type::weights,
+                      Type::load,    Type::squares, Type::cut,     Type::goodbye,  Type::snapshot, Type::changed,
+                      Type::traced,  Type::decided, Type::arrived, Type::save,     Type::mark,     Type::partial,
+                      Type::result,  Type::offer,   Type::answer,  Type::want,     Type::rows,     Type::batch,
+                      Type::outputs, Type::delta,   Type::block,   Type::halt};
 
 /// A header that contradicts nothing, its other fields of any size.
 Header random_header(std::uint64_t seed) {
@@ -108,7 +109,7 @@ TEST_CASE("a header lies in memory as its grammar says, lowest byte first") {
   const auto bytes = encode(header);
   const auto at = [&](std::size_t k) { return std::to_integer<int>(bytes[k]); };
   CHECK(std::memcmp(bytes.data(), "1RTD", 4) == 0);
-  CHECK(at(4) == 4);
+  CHECK(at(4) == 5);
   CHECK(at(6) == 33);
   CHECK(at(10) == 2);
   CHECK(at(12) == 4);
@@ -174,7 +175,7 @@ TEST_CASE("a header that contradicts itself is refused with the reason") {
   };
   const std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   CHECK(with([](Header&) {}).empty());
-  CHECK(with([](Header& h) { h.type = Type{120}; }) == "message type 120 is unknown");
+  CHECK(with([](Header& h) { h.type = Type{124}; }) == "message type 124 is unknown");
   CHECK(with([](Header& h) { h.type = Type{0}; }) == "message type 0 is unknown");
   CHECK(with([](Header& h) { h.sender_role = Role{4}; }) == "role 4 is unknown");
   CHECK(with([](Header& h) { h.piece = 1; }) == "piece 1 of 1 does not exist");
@@ -188,10 +189,10 @@ TEST_CASE("a header that contradicts itself is refused with the reason") {
         "weights 9223372036854775806 and 2 more are beyond any vector");
   CHECK(with([](Header& h) { h.offset = ~std::uint64_t{0}; }) ==
         "weights 18446744073709551615 and 2 more are beyond any vector");
-  for (const int theirs : {3, 5}) {
+  for (const int theirs : {4, 6}) {
     auto other = encode(push_header());
     other[4] = std::byte(theirs);
-    CHECK(refusal(other) == "the sender speaks version " + std::to_string(theirs) + " of the wire, this is version 4");
+    CHECK(refusal(other) == "the sender speaks version " + std::to_string(theirs) + " of the wire, this is version 5");
   }
 }
 
