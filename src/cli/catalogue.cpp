@@ -44,7 +44,8 @@ std::vector<Verb> training_verbs() {
        "run began with.",
        {run_argument()},
        {{"dtrain resume runs/mnist", "Go on after a Ctrl-C, a crash or a power cut."},
-        {"dtrain resume --set topology.workers=2 --set topology.split.pipeline=2 runs/mnist",
+        {"dtrain resume --set topology.workers=2 --set topology.split.pipeline=2 --set topology.servers=auto "
+         "runs/mnist",
          "Go on with the network split over two workers."}}},
       {"worker",
        "Train",

@@ -114,14 +114,14 @@ void check_company(Rules& rules) {
   if (job.faults.on_worker_loss == OnWorkerLoss::keep_going)
     rules.error({"faults.on_worker_loss", "topology.split"},
                 "a network that is split needs all its workers: set faults.on_worker_loss to stop");
-  if (job.train.clip_norm > 0)
-    rules.error({"train.clip_norm", "topology.split"},
-                "train.clip_norm is {}, but no worker knows the norm of a network that is split: set it to 0",
-                job.train.clip_norm);
   if (job.checkpoint.every.unit == Unit::time && job.checkpoint.every.value > 0)
     rules.error({"checkpoint.every", "topology.split"},
                 "checkpoint.every is a time, and the parts of a network that is split would save different steps: set "
                 "it to steps or epochs");
+  if (job.train.sparse == SparseUpdates::lazy)
+    rules.error({"train.sparse", "topology.split"},
+                "where the network is split every weight is stepped, so that none can be lazy: set train.sparse to "
+                "exact or off");
   if (job.data.sharing == Sharing::peer)
     rules.error({"data.sharing", "topology.split"},
                 "under data.sharing: peer each worker holds other rows, and the parts of a network that is split need "

@@ -103,4 +103,15 @@ void put_part(const Layout& cell, const Range& range, std::span<const float> par
   });
 }
 
+Index whole_place(const Layout& cell, Index element) {
+  for (const Tensor& tensor : cell.tensors) {
+    const Index within = element - tensor.offset;
+    if (within < 0 || within >= tensor.count()) continue;
+    const Index row = tensor.whole.first_row + within / tensor.cols,
+                col = tensor.whole.first_col + within % tensor.cols;
+    return tensor.whole.offset + row * tensor.whole.cols + col;
+  }
+  return element;
+}
+
 }  // namespace dtrain::model

@@ -63,6 +63,9 @@ Index inputs_of(const job::Model& model, Index width, int layer);
 /// empty one. `width`: features of a row.
 Layout make_layout(const job::Model& model, Index width, const Cell& cell);
 
+/// Where an element of a cell's vector lies in the whole network's.
+Index whole_place(const Layout& cell, Index element);
+
 /// Elements [range.begin, range.end) of a cell's vector, from the whole network's and back. `part` has range.count()
 /// elements, `whole` the whole network's.
 void take_part(const Layout& cell, const Range& range, std::span<const float> whole, std::span<float> part);

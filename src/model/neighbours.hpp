@@ -20,8 +20,8 @@ class Neighbours {
   virtual std::optional<View<const Real>> take_inputs(int micro, Index rows, Index cols) = 0;
   virtual void give_outputs(int micro, View<const Real> outputs) = 0;
   /// The gradient by our outputs, from the stage above, [rows, cols]; it stays until the next call.
-  virtual std::optional<View<const Real>> take_delta(int micro, Index rows, Index cols) = 0;
-  virtual void give_delta(int micro, View<const Real> delta) = 0;
+  virtual std::optional<View<const Real>> take_output_gradient(int micro, Index rows, Index cols) = 0;
+  virtual void give_input_gradient(int micro, View<const Real> delta) = 0;
   /// Backward is done with a micro-batch: its inputs are not needed any more. Not in the first stage.
   virtual void done(int micro) = 0;
 

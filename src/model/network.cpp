@@ -62,22 +62,22 @@ struct Network<Real>::Impl {
   }
 
   /// The delta of the last layer: from the targets or the stage above.
-  bool take_delta(const Micro& micro, Step& step) {
+  bool take_output_gradient(const Micro& micro, Step& step) {
     Slot<Real>& slot = passes.slot(micro.index);
     if (shape.cell.last()) {
       const auto loss = passes.loss(slot, micro.batch, step.weights);
       if (loss) step.loss_sum += *loss;
       return loss.has_value();
     }
-    const auto delta = neighbours->take_delta(micro.index, micro.rows(), shape.layers.back().out);
+    const auto delta = neighbours->take_output_gradient(micro.index, micro.rows(), shape.layers.back().out);
     if (delta) passes.delta_from_above(slot, *delta, step.weights);
     return delta.has_value();
   }
 
   /// Before the first layer's own gradient is computed, for which nobody waits.
-  bool give_delta(const Micro& micro, const Step& step) {
+  bool give_input_gradient(const Micro& micro, const Step& step) {
     if (!passes.input_gradient(0, passes.slot(micro.index), micro.rows(), step.weights)) return false;
-    neighbours->give_delta(micro.index, passes.delta_for_below(micro.rows()));
+    neighbours->give_input_gradient(micro.index, passes.delta_for_below(micro.rows()));
     return true;
   }
 
@@ -93,9 +93,9 @@ struct Network<Real>::Impl {
 
   /// The micro-batch's gradient, folded into the step's.
   bool backward(const Micro& micro, Step& step) {
-    if (!take_delta(micro, step)) return false;
+    if (!take_output_gradient(micro, step)) return false;
     for (int l = count() - 1; l >= 0; --l) {
-      if (l == 0 && shape.has_below() && !give_delta(micro, step)) return false;
+      if (l == 0 && shape.has_below() && !give_input_gradient(micro, step)) return false;
       fold.add(l, passes, micro, step.gradient);
       if (micro.last() && !step.events.after_backward(l)) return false;
       if (l > 0 && !passes.input_gradient(l, passes.slot(micro.index), micro.rows(), step.weights)) return false;

@@ -81,20 +81,18 @@ double row_bytes(const Plan& plan) {
   return double(plan.ahead()) * batch_bytes(plan, plan.worker_rows());
 }
 
-Index width_below(const Plan& plan, int layer) {
-  return layer == 0 ? plan.width : plan.job.model.layers[static_cast<std::size_t>(layer - 1)].dense;
-}
-
 /// What goes to the others of a replica and comes from them while a step is under way.
 double replica_buffers(const Plan& plan, int micro_batches) {
   const model::Cell& cell = plan.cell;
   const model::PipelineOrder order(plan.job.topology.split.schedule, cell.stage, cell.stages, micro_batches);
   Index columns = 0, widest = 0;
-  if (!cell.first()) columns += (order.in_flight() + 1) * width_below(plan, cell.first_layer);
-  if (!cell.last()) columns += (order.in_flight() + 1) * width_below(plan, cell.end_layer);
+  if (!cell.first())
+    columns += (order.in_flight() + 1) * model::inputs_of(plan.job.model, plan.width, cell.first_layer);
+  if (!cell.last()) columns += (order.in_flight() + 1) * model::inputs_of(plan.job.model, plan.width, cell.end_layer);
   // Features are at every rank; all else that is exchanged is there as it is sent, as it is read, and once more before
   // the next exchange.
-  for (int l = std::max(1, cell.first_layer); l <= cell.end_layer; ++l) widest = std::max(widest, width_below(plan, l));
+  for (int l = std::max(1, cell.first_layer); l <= cell.end_layer; ++l)
+    widest = std::max(widest, model::inputs_of(plan.job.model, plan.width, l));
   if (cell.ranks > 1) columns += 3 * cell.ranks * widest;
   return 4.0 * double(micro_batch_rows(plan) * columns);
 }

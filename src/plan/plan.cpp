@@ -240,6 +240,10 @@ void warn_of_stages(Plan& plan) {
           fmt::format("stage {} has {:.2g} times the mean work of a stage, and all others wait for it: fewer stages, "
                       "or topology.split.tensor, keep workers busier",
                       p + 1, work[p] / mean));
+  if (*plan.job.train.micro_batches < plan.grid.pipeline)
+    plan.warnings.push_back(fmt::format(
+        "train.micro_batches is {}, so that of {} stages never more than {} at once can work; auto is four a stage",
+        *plan.job.train.micro_batches, plan.grid.pipeline, *plan.job.train.micro_batches));
 }
 
 /// What is not wrong, but hardly what was meant.

@@ -108,6 +108,9 @@ struct Plan {
   Index ahead() const;
   /// Who owns a part of the weights: servers or, without any, all workers.
   int owners() const { return servers > 0 ? servers : workers; }
+  /// Where the first of our weights lies in the whole network's vector; where that is cut by layers only, all others
+  /// follow it there as here.
+  Index origin() const { return layout.tensors.empty() ? 0 : layout.tensors.front().whole.offset; }
   /// Bytes of one arena: 4n.
   Index step_bytes() const { return 4 * layout.total; }
   /// Payload that a worker sends, and receives, per step in the mean over a run in which all take part.

@@ -31,7 +31,6 @@ constexpr std::array<job::LayerSplit, forms> all_forms{job::LayerSplit::input, j
 constexpr double tie = 1 - 1e-9;
 
 const job::Layer& layer_of(const job::Model& model, int l) { return model.layers[static_cast<std::size_t>(l)]; }
-Index inputs_of(const job::Model& model, Index width, int l) { return l == 0 ? width : layer_of(model, l - 1).dense; }
 
 /// The greatest cost of a stage, and what breaks ties.
 using Load = std::pair<double, double>;
@@ -108,7 +107,7 @@ class Cutter {
   static constexpr std::size_t states = 2 * forms;  // form, and + forms where a layer so far is shared
   using Row = std::array<State, states>;
 
-  Index in(int l) const { return inputs_of(model_, width_, l); }
+  Index in(int l) const { return model::inputs_of(model_, width_, l); }
   Index out(int l) const { return layer_of(model_, l).dense; }
   LayerCut cut(int l, std::size_t form) const { return cut_of(all_forms[form % forms], in(l), out(l), ranks_); }
   static bool shares(std::size_t form) { return all_forms[form % forms] != job::LayerSplit::none; }
@@ -214,7 +213,8 @@ class Cutter {
 std::vector<double> layer_flops(const job::Model& model, Index width) {
   std::vector<double> flops;
   for (int l = 0; l < static_cast<int>(model.layers.size()); ++l)
-    flops.push_back((l == 0 ? 4.0 : 6.0) * double(inputs_of(model, width, l)) * double(layer_of(model, l).dense));
+    flops.push_back((l == 0 ? 4.0 : 6.0) * double(model::inputs_of(model, width, l)) *
+                    double(layer_of(model, l).dense));
   return flops;
 }
 
@@ -265,7 +265,7 @@ Exchanges exchanges_of(const job::Model& model, Index width, const model::Cell& 
   for (std::size_t i = 0; i < cell.cuts.size(); ++i) {
     const int l = cell.first_layer + static_cast<int>(i);
     const LayerCut& cut = cell.cuts[i];
-    all = all + below(under, cut, inputs_of(model, width, l), l > 0) + sum_of(cut, layer_of(model, l).dense);
+    all = all + below(under, cut, model::inputs_of(model, width, l), l > 0) + sum_of(cut, layer_of(model, l).dense);
     under = &cut;
   }
   return under == nullptr ? all : all + leaving(*under, layer_of(model, cell.end_layer - 1).dense);

@@ -8,6 +8,7 @@ namespace dtrain::role {
 AllReduce::AllReduce(Link& link, const Welcome& welcome, plan::Plan plan)
     : Peer(link, welcome, std::move(plan)),
       ledger_(rank_, others_.size()),
+      number_(static_cast<std::size_t>(rank_)),
       squares_(others_.size()),
       since_rows_(others_.size(), 0) {
   owner_ = std::make_unique<Owner>(plan_, Owner::Parts{rank_}, plan_.threads, shareable(link));
@@ -27,6 +28,7 @@ void AllReduce::start(const Start& start) {
   owner_->current().applied_rows = start.applied_rows;
   ledger_.begin(start.updates);
   connect(start, [this](int to) { return sends_to(to); });
+  meet_elsewhere(start);
   const bool has_own = plan_.workers_keep() && !start.own_updates.empty();
   const std::size_t own_arenas = own_ ? own_->arenas() : packer_ ? packer_->arenas() : 0;
   if (has_own && packer_) packer_->set_rate(start.own_since.at(static_cast<std::size_t>(rank_)).at(0));
@@ -34,6 +36,15 @@ void AllReduce::start(const Start& start) {
   if (own_ && !has_own)
     std::copy_n(owner_->current().weights.data(), plan_.layout.total, own_->current().weights.data());
   for (int rank = 0; rank < plan_.workers; ++rank) ledger_.pull(rank);
+}
+
+/// Of a split network: those who have other parts of the gradient, if it is clipped as a whole.
+void AllReduce::meet_elsewhere(const Start& start) {
+  if (start.everywhere.empty() || !clips()) return;
+  for (const auto& [number, address] : elsewhere(start, plan_.owners()))
+    elsewhere_.push_back(connect_data(link_, plan_, address, "all-" + identity_, connections_));
+  number_ = static_cast<std::size_t>(start.number);
+  squares_.resize(start.everywhere.size());
 }
 
 /// By the algorithm, or to all, where sums of squares are told to everybody.

@@ -190,12 +190,15 @@ void AllReduce::tell_squares() {
   wire::Header header;
   header.type = wire::Type::squares;
   header.clock = clock_;
-  for (auto& other : others_) {
-    if (!other) continue;
-    other->send(link_.self(), header, std::as_bytes(std::span(own_squares_)));
+  header.slice = static_cast<std::uint32_t>(number_);
+  const auto tell = [&](wire::Socket& other) {
+    other.send(link_.self(), header, std::as_bytes(std::span(own_squares_)));
     aside_sent_ += own_squares_.size() * sizeof(double);
-  }
-  squares_[static_cast<std::size_t>(rank_)].push_back(own_squares_);
+  };
+  for (auto& other : others_)
+    if (other) tell(*other);
+  for (wire::Socket& other : elsewhere_) tell(other);
+  squares_[number_].push_back(own_squares_);
   squares_told_ = true;
 }
 
@@ -204,7 +207,7 @@ void AllReduce::check_finite() const {
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
          "or train.clip_norm may help",
-         clock_ + 1, *bad);
+         clock_ + 1, model::whole_place(plan_.layout, *bad));
 }
 
 /// Every rank has the new version now, and knows who wants what.
@@ -231,14 +234,15 @@ bool AllReduce::take(wire::Message& message) {
     lanes_[header.piece].exchange().receive(from, header.codec != 0 ? unpack(message) : parcel_of(std::move(message)));
     return true;
   }
-  if (header.type != wire::Type::squares || header.payload % sizeof(double) != 0) return false;
+  if (header.type != wire::Type::squares || !clips() || header.slice >= squares_.size() ||
+      header.payload % sizeof(double) != 0)
+    return false;
   take_squares(message);
   return true;
 }
 
 void AllReduce::take_squares(const wire::Message& message) {
-  std::vector<double>& sums =
-      squares_[message.header.sender_rank].emplace_back(message.header.payload / sizeof(double));
+  std::vector<double>& sums = squares_[message.header.slice].emplace_back(message.header.payload / sizeof(double));
   std::memcpy(sums.data(), message.data(), message.size());
   aside_received_ += message.size();
 }

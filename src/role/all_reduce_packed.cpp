@@ -31,7 +31,7 @@ void AllReduce::make_packers() {
   const std::vector<plan::Piece>& parts = owner_->slice().pieces;
   const std::uint16_t codec = plan::codec_number(plan_.job);
   packer_.emplace(plan::codec_options(plan_.job), plan_.job.seed, static_cast<std::uint32_t>(rank_), parts,
-                  plan::kept_arenas(plan_));
+                  plan::kept_arenas(plan_), plan_.origin());
   gradients_.emplace(plan::codec_options(plan_.job), codec, parts);
   if (plan::packs_changes(plan_)) changes_.emplace(plan::change_options(plan_.job), codec, parts);
 }

@@ -60,6 +60,7 @@ class AllReduce final : public Peer {
 
   // all_reduce.cpp
   bool finished() const;
+  void meet_elsewhere(const Start& start);
   bool sends_to(int rank) const;
   void gradient_step();
   void flush_trace();
@@ -105,11 +106,13 @@ class AllReduce final : public Peer {
   std::vector<sync::Event> trace_;
   Clock::time_point traced_at_;
   std::deque<Lane> lanes_;
-  std::optional<Packer> packer_;       ///< where gradients are packed
-  wire::InFlight kept_in_flight_;      ///< of what the packer keeps, on its way to be saved
-  std::optional<Unpacker> gradients_;  ///< the others'
-  std::optional<Unpacker> changes_;    ///< of the others' parts of the weights, where those are packed
-  std::vector<std::deque<std::vector<double>>> squares_;  ///< per rank, of the round in flight and the next
+  std::optional<Packer> packer_;        ///< where gradients are packed
+  wire::InFlight kept_in_flight_;       ///< of what the packer keeps, on its way to be saved
+  std::optional<Unpacker> gradients_;   ///< the others'
+  std::optional<Unpacker> changes_;     ///< of the others' parts of the weights, where those are packed
+  std::deque<wire::Socket> elsewhere_;  ///< owners of other parts of a split network, where the gradient is clipped
+  std::size_t number_;                  ///< ours among those who have a part of the gradient
+  std::vector<std::deque<std::vector<double>>> squares_;  ///< by that number, of the round in flight and the next
   std::vector<double> own_squares_;
   std::size_t held_ = 0;  ///< parts that wait for squares
   sync::Turn turn_;

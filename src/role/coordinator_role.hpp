@@ -1,7 +1,7 @@
 #pragma once
-/// The coordinator of a run of several processes: who takes part, what they are told, and what comes of them. In two
-/// files: coordinator.cpp (from spawning to parting) and coordinator_members.cpp (who is lost, and how the others go
-/// on).
+/// The coordinator of a run of several processes: who takes part, what they are told, and what comes of them. In three
+/// files: coordinator.cpp (from spawning to parting), coordinator_start.cpp (what all are told and start from) and
+/// coordinator_members.cpp (who is lost, and how the others go on).
 ///
 /// One thread. Included by these files only.
 
@@ -42,6 +42,7 @@ class Coordinator {
   void start();
   void send_recording();
   Start start_of(const Member& reader, Start start);
+  Start start_with_rows(const Member& reader, Start start);
   void load(int cell, int owner, const store::State& state);
   void load_arena(const plan::Plan& plan, int owner, std::size_t index, const Arena& arena, std::size_t worker);
   void load_piece(const plan::Piece& piece, std::size_t index, const Arena& arena, std::size_t worker);

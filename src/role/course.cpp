@@ -103,7 +103,7 @@ void put_codec(Json& summary, const plan::Plan& plan, const std::vector<RoleRepo
     if (report.role != "worker") continue;
     const double exchanges = static_cast<double>(report.tally.steps) * (plan.share_of_pushes() + 1);
     plain += exchanges * plan.plain_bytes();
-    if (plan.servers > 0) plain += static_cast<double>(plan.step_bytes());  // one pull
+    if (plan.servers > 0) plain += static_cast<double>(plan.step_bytes()) / plan.grid.cells();  // one pull
     counted += static_cast<double>(report.tally.payload_sent + report.tally.payload_received);
   }
   if (counted > 0) summary["codec"]["ratio"] = plain / counted;
@@ -142,7 +142,8 @@ Course::Course(const RunRequest& request)
 
 Json Course::state_facts() const {
   return Json{{"data_hash", plan_.facts.hash}, {"weights", plan_.layout.total}, {"seed", plan_.job.seed},
-              {"workers", plan_.workers},      {"blas", blas_kernels()},        {"threads", plan_.threads}};
+              {"workers", plan_.workers},      {"blas", blas_kernels()},        {"threads", plan_.threads},
+              {"tensor", plan_.grid.tensor}};
 }
 
 store::State Course::take_initial_state() {
@@ -198,8 +199,8 @@ void Course::compare_facts(const store::State& state) {
          "the checkpoint holds the clocks of {} workers, {} moments and the own weights of {} workers; the run has {}, "
          "{} and {}",
          state.clocks.size(), state.moments.size(), state.own.size(), workers, arenas, alone ? workers : 0);
-  for (const char* fact : {"blas", "threads"})
-    if (state.facts.value(fact, Json()) != now[fact])
+  for (const char* fact : {"blas", "threads", "tensor"})
+    if (state.facts.value(fact, now[fact]) != now[fact])
       request_.log.warn("{} was {} and is {} now: the result will not have the bits of an uninterrupted run", fact,
                         state.facts.value(fact, Json()).dump(), now[fact].dump());
 }

@@ -31,6 +31,12 @@ void put(const model::Layout& cell, const std::vector<Arena>& parts, std::vector
   for (std::size_t k = 0; k < parts.size(); ++k) put(cell, parts[k], whole[k], total);
 }
 
+/// Element by element.
+void least_of(Json& numbers, const Json& others) {
+  for (std::size_t k = 0; k < std::min(numbers.size(), others.size()); ++k)
+    if (others[k] < numbers[k]) numbers[k] = others[k];
+}
+
 }  // namespace
 
 std::deque<store::State> parts_of(const plan::Plan& plan, store::State whole) {
@@ -67,7 +73,17 @@ std::optional<Snapshot> JointAssembly::take() {
   if (found == waiting_.end()) return std::nullopt;
   Snapshot snapshot = join(found->second);
   waiting_.erase(found);
+  if (snapshot.save) forget_before(snapshot.ordinal);
   return snapshot;
+}
+
+/// Cells that go their own ways may pass over different ones: these never become whole, and this one is newer.
+void JointAssembly::forget_before(std::uint64_t ordinal) {
+  std::erase_if(waiting_, [ordinal](const auto& entry) {
+    const Parts& parts = entry.second;
+    return entry.first < ordinal &&
+           std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part && part->save; });
+  });
 }
 
 /// Where cells go their own ways, as under asp, the whole is as far as the one that is least far.
@@ -78,12 +94,13 @@ Snapshot JointAssembly::join(Parts& parts) const {
   state.policy = first.state.policy;
   state.clocks = first.state.clocks;
   state.step = first.state.step, state.applied_rows = first.state.applied_rows, state.updates = first.state.updates;
-  for (const auto& part : parts) {
+  for (auto& part : parts) {
     state.step = std::min(state.step, part->state.step);
     state.applied_rows = std::min(state.applied_rows, part->state.applied_rows);
     state.updates = std::min(state.updates, part->state.updates);
     for (std::size_t r = 0; r < state.clocks.size(); ++r)
       state.clocks[r] = std::min(state.clocks[r], part->state.clocks[r]);
+    least_of(state.policy["own_updates"], part->state.policy["own_updates"]);
   }
   join_arenas(state, parts);
   return joint;

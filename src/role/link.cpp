@@ -80,6 +80,7 @@ Welcome Link::join() {
     if (message->header.type != wire::Type::welcome) continue;
     Welcome welcome = unpack_welcome(message->text());
     self_.rank = static_cast<std::uint32_t>(welcome.rank);
+    name_ = fmt::format("{} {}", wire::name(request_.role), welcome.rank);
     self_.nonce = welcome.nonce;
     self_.epoch = welcome.epoch;
     return welcome;
@@ -92,7 +93,7 @@ Welcome Link::join() {
 }
 
 void Link::tell_refusal(const std::string& why) {
-  const Log log(Level::normal, fmt::format("{} {}: ", wire::name(request_.role), self_.rank));
+  const Log log(Level::normal, name_ + ": ");
   if (++told_refusals_ <= 20) log.warn("refused a message: {}", why);
 }
 

@@ -54,6 +54,8 @@ class Link {
   void set_epoch(std::uint32_t epoch) { self_.epoch = epoch; }
   /// By which others on data sockets know us: within our cell, where the network is split.
   void set_rank(int rank) { self_.rank = static_cast<std::uint32_t>(rank); }
+  /// As the run knows us: "worker 3".
+  const std::string& name() const { return name_; }
   const JoinRequest& request() const { return request_; }
   wire::Context& context() { return context_; }
   /// What this role and others of its machine both see.
@@ -76,6 +78,7 @@ class Link {
   wire::Socket socket_;
   wire::Monitor monitor_;
   std::optional<wire::SlowLink> slow_;
+  std::string name_;
   bool was_connected_ = false;
   int told_refusals_ = 0;
   Clock::time_point last_beat_;

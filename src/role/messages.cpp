@@ -179,6 +179,10 @@ std::string pack(const Start& start) {
               {"replica", start.replica},
               {"replica_keys", start.replica_keys},
               {"replica_names", start.replica_names},
+              {"everywhere", start.everywhere},
+              {"everywhere_keys", start.everywhere_keys},
+              {"everywhere_names", start.everywhere_names},
+              {"number", start.number},
               {"row_endpoints", start.row_endpoints},
               {"row_keys", start.row_keys}}
       .dump();
@@ -194,6 +198,10 @@ Start unpack_start(std::string_view payload) {
                            start.replica = json.at("replica").get<std::vector<std::string>>();
                            start.replica_keys = json.at("replica_keys").get<std::vector<std::string>>();
                            start.replica_names = json.at("replica_names").get<std::vector<std::string>>();
+                           start.everywhere = json.at("everywhere").get<std::vector<std::string>>();
+                           start.everywhere_keys = json.at("everywhere_keys").get<std::vector<std::string>>();
+                           start.everywhere_names = json.at("everywhere_names").get<std::vector<std::string>>();
+                           start.number = json.at("number");
                            start.row_endpoints = json.at("row_endpoints").get<std::vector<std::string>>();
                            start.row_keys = json.at("row_keys").get<std::vector<std::string>>();
                            start.allowed = json.at("allowed").get<std::vector<std::string>>();

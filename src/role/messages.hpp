@@ -97,6 +97,10 @@ struct Start {
   std::vector<std::string> names;      ///< as the run knows them: "server 3"
   std::vector<std::string> replica;    ///< as endpoints: the workers of its replica by cell, itself among them
   std::vector<std::string> replica_keys, replica_names;
+  /// Of a split network whose gradient is clipped: as endpoints, the owners of all weights, cell by cell, and which of
+  /// them the receiver is.
+  std::vector<std::string> everywhere, everywhere_keys, everywhere_names;
+  int number = 0;
   std::vector<std::string> row_endpoints;  ///< where rows are to be had: loaders, then workers that hold shards
   std::vector<std::string> row_keys;       ///< as `keys`
   std::vector<std::string> allowed;        ///< public keys of everybody, for servers to admit
@@ -176,7 +180,8 @@ struct Tally {
   double read_seconds = 0, transform_seconds = 0;  ///< loader: busy with that
   double seconds = 0;                              ///< worker, loader: from start to good-bye
   std::uint64_t payload_sent = 0, payload_received = 0, wire_sent = 0, wire_received = 0;
-  std::uint64_t replica_sent = 0, replica_received = 0;  ///< of a split network: bytes within its replica, beside those
+  std::uint64_t replica_sent = 0,
+                replica_received = 0;  ///< of a split network: payload within its replica, not in payload_*
   std::uint64_t steps = 0, rows = 0;
   std::vector<std::uint64_t> staleness;  ///< histogram, servers of an asynchronous run
   std::uint64_t refused = 0, torn = 0;

@@ -238,7 +238,7 @@ void Owner::apply(const sync::Vote&, const Segment& segment, std::span<const flo
   const std::span<float> votes = votes_.size() > 0
                                      ? part(votes_.span(), segment.begin - slice_.begin, segment.end - segment.begin)
                                      : std::span<float>(scratch).first(sums.size());
-  signs_of(sums, {input_.step, segment.begin}, votes);
+  signs_of(sums, {input_.step, plan_.origin() + segment.begin}, votes);
   follow_change(plan_, segment.begin, current_->applied_rows, votes, before(segment), after(segment));
 }
 
@@ -282,9 +282,11 @@ std::optional<Index> Owner::step(std::span<const Contribution> contributions, fl
   return close();
 }
 
-std::optional<Index> Owner::step_clipped(std::span<const Contribution> contributions, Index applied_rows_after) {
+std::optional<Index> Owner::step_clipped(std::span<const Contribution> contributions, Index applied_rows_after,
+                                         const std::function<double(double)>& whole) {
   double total = 0;
   for (const double sum : squares(contributions)) total += sum;
+  if (whole) total = whole(total);
   return step(contributions, optim::clip_factor(plan_.job.train.clip_norm, total), applied_rows_after);
 }
 

@@ -100,8 +100,10 @@ class Owner {
   std::optional<Index> step(std::span<const Contribution> contributions, float factor, Index applied_rows_after,
                             const Age& age = {});
 
-  /// The same with the gradient clipped by its norm (train.clip_norm): of an owner of all weights.
-  std::optional<Index> step_clipped(std::span<const Contribution> contributions, Index applied_rows_after);
+  /// The same with the gradient clipped by its norm (train.clip_norm): of an owner of all weights or, where the network
+  /// is split, of all of a cell's; then `whole` makes the norm's square over all cells of the one over this.
+  std::optional<Index> step_clipped(std::span<const Contribution> contributions, Index applied_rows_after,
+                                    const std::function<double(double)>& whole = {});
 
   /// The same step in parts, a layer when its gradient is final and still in the cache: open(), step_layer() for every
   /// layer in any order, close(). The current version stays as it is until close(), and for good if a gradient is not

@@ -6,12 +6,13 @@
 namespace dtrain::role {
 
 Packer::Packer(const codec::Options& options, std::uint64_t seed, std::uint32_t sender, std::vector<plan::Piece> pieces,
-               int arenas)
+               int arenas, Index origin)
     : pieces_(std::move(pieces)), arenas_(static_cast<std::size_t>(arenas)) {
   for (const plan::Piece& piece : pieces_) {
     const auto count = static_cast<std::size_t>(piece.count);
     Part& part = parts_.emplace_back();
-    part.encoder = codec::make_encoder(options, {seed, sender, static_cast<std::uint64_t>(piece.offset), count});
+    part.encoder =
+        codec::make_encoder(options, {seed, sender, static_cast<std::uint64_t>(origin + piece.offset), count});
     part.bytes.resize(codec::most_bytes(options, count));
     part.before.assign(arenas_, std::vector<float>(count));
     assert(part.encoder->state().size() == arenas_);

@@ -18,8 +18,9 @@ namespace dtrain::role {
 class Packer {
  public:
   /// `sender`: no two that pack the same weights in a step share it. `arenas`: of state, as plan::kept_arenas() has it.
+  /// `origin`: plan::Plan::origin().
   Packer(const codec::Options& options, std::uint64_t seed, std::uint32_t sender, std::vector<plan::Piece> pieces,
-         int arenas);
+         int arenas, Index origin = 0);
 
   /// Pieces from here on belong to this step, which has this learning rate and this share of the warm-up behind it.
   void begin(std::uint64_t step, double rate, double warmed);

@@ -20,6 +20,7 @@ Peer::Peer(Link& link, const Welcome& welcome, plan::Plan plan)
     : link_(link),
       plan_(std::move(plan)),
       rank_(welcome.rank),
+      identity_("peer-" + std::to_string(rank_) + "-" + hex(link.self().incarnation)),
       traits_(sync::traits(plan_.job.sync)),
       replica_(plan_.cell.whole() ? nullptr
                                   : std::make_unique<Replica>(link, plan_.cell, [this] { return await_replica(); })),
@@ -42,12 +43,11 @@ void Peer::connect(const Start& start, const std::function<bool(int)>& needed) {
   clock_ = start.clocks.at(static_cast<std::size_t>(rank_));
   if (own_ && !start.own_updates.empty())
     own_->current().updates = start.own_updates.at(static_cast<std::size_t>(rank_));
-  const std::string identity = "peer-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int to = 0; to < plan_.workers; ++to)
     if (to != rank_ && needed(to))
       others_[static_cast<std::size_t>(to)] =
-          std::make_unique<wire::Socket>(connect_data(link_, plan_, owner_address(start, to), identity, connections_));
-  if (replica_) replica_->connect(plan_, start, identity, connections_);
+          std::make_unique<wire::Socket>(connect_data(link_, plan_, owner_address(start, to), identity_, connections_));
+  if (replica_) replica_->connect(plan_, start, identity_, connections_);
   learner_.feed().start(start, connections_);
   await([this] { return learner_.feed().settled(); }, Phase::fetching);
 }
@@ -94,6 +94,7 @@ void Peer::train_on_rows(std::span<const float> weights) {
   const std::uint32_t epoch = division_.epoch_of(static_cast<Index>(clock_));
   await_rows(rows);
   const auto result = learner_.train(rows, epoch, weights, gradient_.span(), *this);
+  if (!result.completed) fail(Kind::internal, "step {} was given up by the others of the replica", clock_ + 1);
   note_loss(result.loss_sum, rows.size());
 }
 
@@ -109,9 +110,8 @@ void Peer::await_rows(std::span<const std::uint32_t> rows) {
 void Peer::note_loss(double loss_sum, std::uint64_t rows) {
   if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(loss_sum))
     fail(Kind::diverged,
-         "the loss of step {} is not finite on worker {}; a lower train.optimizer.learning_rate or "
-         "train.clip_norm may help",
-         clock_ + 1, rank_);
+         "the loss of step {} is not finite on {}; a lower train.optimizer.learning_rate or train.clip_norm may help",
+         clock_ + 1, link_.name());
   record({clock_, loss_sum, rows});
   tally_.rows += rows;
   link_.beat(clock_, Phase::computing);
@@ -119,14 +119,15 @@ void Peer::note_loss(double loss_sum, std::uint64_t rows) {
 
 /// Clipping needs the norm of the whole gradient; otherwise every layer has been stepped when it was ready.
 void Peer::finish_own_step(Index after, bool by_layers) {
-  const std::optional<Index> bad = plan_.job.train.clip_norm > 0 ? own_->step_clipped(own_gradient_, after)
-                                   : by_layers                   ? own_->close()
-                                                                 : own_->step(own_gradient_, 1, after);
+  const std::optional<Index> bad = plan_.job.train.clip_norm > 0
+                                       ? own_->step_clipped(own_gradient_, after, over_cells(replica_.get()))
+                                   : by_layers ? own_->close()
+                                               : own_->step(own_gradient_, 1, after);
   if (bad)
     fail(Kind::diverged,
-         "the gradient of step {} is not finite from weight {} on on worker {}; a lower "
+         "the gradient of step {} is not finite from weight {} on, on {}; a lower "
          "train.optimizer.learning_rate or train.clip_norm may help",
-         clock_ + 1, *bad, rank_);
+         clock_ + 1, model::whole_place(plan_.layout, *bad), link_.name());
 }
 
 bool Peer::before_forward(int layer) {

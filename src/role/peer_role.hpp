@@ -76,6 +76,7 @@ class Peer : public model::LayerEvents {
   Link& link_;
   plan::Plan plan_;
   int rank_;
+  std::string identity_;  ///< of its sockets to others
   sync::Traits traits_;
   std::unique_ptr<Replica> replica_;  ///< where the network is split
   Learner learner_;

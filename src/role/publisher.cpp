@@ -37,8 +37,8 @@ Publisher::Publisher(const plan::Plan& plan, const plan::Slice& slice, int owner
   for (const plan::Piece& piece : slice_.pieces) {
     const auto count = static_cast<std::size_t>(piece.count);
     Part& part = parts_.emplace_back();
-    part.encoder =
-        codec::make_encoder(options, {plan.job.seed, sender, static_cast<std::uint64_t>(piece.offset), count});
+    part.encoder = codec::make_encoder(
+        options, {plan.job.seed, sender, static_cast<std::uint64_t>(plan.origin() + piece.offset), count});
     part.most_bytes = codec::most_bytes(options, count);
     if (votes_) continue;
     part.decoder = codec::make_decoder(options, count);

@@ -1,8 +1,13 @@
 #pragma once
 /// The other workers of one's replica, each with a part of the same network: what they hand each other within a step.
 ///
-/// Who is at stage 0 and rank 0 of its group leads: it alone takes a wish to stop, before a step or with one, so that
-/// all of a replica do the same steps. One thread, that of the sockets.
+/// Who is at stage 0 and rank 0 of its group leads: it alone hears of a wish to stop, so that all of a replica do the
+/// same steps. Where workers exchange among themselves it tells the wish with all that belongs to a step (wish()), and
+/// all stop at that step's exchange; where there are servers it tells between steps that none follows (halt()), and
+/// before a step in which nothing else passes, that it is done (agree()).
+///
+/// One thread, that of the sockets. What waits calls back into the role's own loop, which may take() meanwhile. Throws
+/// Error(Kind::internal) if another of the replica sends what is not due.
 
 #include <array>
 #include <deque>
@@ -35,10 +40,15 @@ class Replica final : public model::Neighbours<float> {
   /// A step begins. `wish`: told to all with it; what the leader says holds.
   void begin(sync::Clock clock, bool wish);
   /// What the leader wished with this step or an earlier one: known to whoever has had anything of the step.
-  bool wish() const { return wish_; }
+  bool wish() const { return wished_ && *wished_ <= clock_; }
   /// The leader's: no step from this one on is done.
   void halt(sync::Clock clock);
   bool halted(sync::Clock clock) const { return halted_ && *halted_ <= clock; }
+  /// Before a step that others would not hear of: whether it is done. The leader tells, the others wait for that.
+  bool agree();
+
+  /// Of all cells, in their order: every cell gives one number in a step, and gets the sum.
+  double sum(double own);
 
   /// A message of another worker; false if it is none of a replica's.
   bool take(wire::Message& message);
@@ -48,8 +58,8 @@ class Replica final : public model::Neighbours<float> {
 
   std::optional<ConstMatrix> take_inputs(int micro, Index rows, Index cols) override;
   void give_outputs(int micro, ConstMatrix outputs) override;
-  std::optional<ConstMatrix> take_delta(int micro, Index rows, Index cols) override;
-  void give_delta(int micro, ConstMatrix delta) override;
+  std::optional<ConstMatrix> take_output_gradient(int micro, Index rows, Index cols) override;
+  void give_input_gradient(int micro, ConstMatrix delta) override;
   void done(int micro) override;
   std::optional<std::span<const ConstMatrix>> exchange(ConstMatrix own, std::span<const Index> cols) override;
 
@@ -67,9 +77,11 @@ class Replica final : public model::Neighbours<float> {
   using Queue = std::deque<wire::Message>;
   struct Other {
     std::unique_ptr<wire::Socket> socket;  ///< nullptr: nothing goes there
-    std::array<Queue, 3> queues;           ///< by kind, in the order of sending
+    std::array<Queue, 5> queues;           ///< by kind, in the order of sending
   };
 
+  int own_cell() const { return cell_.stage * cell_.ranks + cell_.rank; }
+  bool expects(const wire::Header& header) const;
   Other& at(int stage, int rank) { return others_[static_cast<std::size_t>(stage * cell_.ranks + rank)]; }
   Outgoing& copied(ConstMatrix values);
   void send(Other& to, wire::Type type, std::uint32_t number, ConstMatrix shape, Outgoing& values);
@@ -83,14 +95,17 @@ class Replica final : public model::Neighbours<float> {
   std::list<Outgoing> outgoing_;  ///< outlives the sockets
   std::vector<Other> others_;     ///< by cell
   sync::Clock clock_ = 0;
-  bool wish_ = false;
+  std::optional<sync::Clock> wished_;  ///< the first step with which it was told
   std::optional<sync::Clock> halted_;
-  std::uint64_t received_ = 0;       ///< bytes
+  std::uint64_t received_ = 0;   ///< bytes
   std::uint32_t exchanges_ = 0;  ///< of this step
   std::deque<Incoming> inputs_;  ///< of micro-batches that are not done
   Incoming delta_;
   std::vector<Incoming> blocks_;  ///< of the last exchange, and what is seen of them
   std::vector<ConstMatrix> views_;
 };
+
+/// For Owner::step_clipped(); nothing without a replica.
+std::function<double(double)> over_cells(Replica* replica);
 
 }  // namespace dtrain::role

@@ -90,6 +90,16 @@ DataAddress owner_address(const Start& start, int owner) {
   return {start.names.at(at), start.endpoints.at(at), start.keys.at(at)};
 }
 
+std::vector<std::pair<int, DataAddress>> elsewhere(const Start& start, int owners) {
+  std::vector<std::pair<int, DataAddress>> others;
+  for (int i = 0; i < static_cast<int>(start.everywhere.size()); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    if (i / owners == start.number / owners) continue;
+    others.push_back({i, {start.everywhere_names[at], start.everywhere[at], start.everywhere_keys[at]}});
+  }
+  return others;
+}
+
 DataAddress row_address(const plan::Plan& plan, const Start& start, int source) {
   const auto at = static_cast<std::size_t>(source);
   const int loaders = plan.loaders();

@@ -37,6 +37,9 @@ struct DataAddress {
 DataAddress owner_address(const Start& start, int owner);
 DataAddress row_address(const plan::Plan& plan, const Start& start, int source);
 
+/// Of a split network, owners of other cells' weights: (number, address) of each.
+std::vector<std::pair<int, DataAddress>> elsewhere(const Start& start, int owners);
+
 /// A socket to it, with CURVE if there is a key and it is tcp, that `connections` watches.
 wire::Socket connect_data(Link& link, const plan::Plan& plan, const DataAddress& to, const std::string& identity,
                           Connections& connections);

@@ -18,7 +18,7 @@ Server::Server(Link& link, const Welcome& welcome, plan::Plan plan)
       decided_(traits_.decided && plan_.servers > 1),
       owner_(plan_, rank_, plan_.threads, shareable(link)),
       arenas_(static_cast<std::size_t>(plan_.exchanged_arenas())),
-      squares_(link, rank_, plan_.servers, others_, traits_.gated && !traits_.decided),
+      squares_(link, traits_.gated && !traits_.decided),
       council_(link, rank_, plan_.servers, static_cast<std::size_t>(plan_.workers), others_),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)),
       division_(plan_.job, plan_.facts, everyone(plan_.workers)),
@@ -58,6 +58,14 @@ void Server::meet_others(const Start& start) {
   const std::string identity = "server-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   for (int m = 0; m < plan_.servers; ++m)
     if (m != rank_) others_.push_back(connect_data(link_, plan_, owner_address(start, m), identity, connections_));
+  std::vector<wire::Socket*> all;
+  for (wire::Socket& other : others_) all.push_back(&other);
+  for (const auto& [number, address] : elsewhere(start, plan_.servers))
+    all.push_back(&elsewhere_.emplace_back(connect_data(link_, plan_, address, identity, connections_)));
+  if (start.everywhere.empty())
+    squares_.begin(rank_, plan_.servers, all);
+  else
+    squares_.begin(start.number, static_cast<int>(start.everywhere.size()), all);
 }
 
 void Server::serve() {
@@ -98,7 +106,8 @@ void Server::pump(int timeout_ms) {
     link_.watch(poller);
     doors_.watch(poller);
     if (plan_.job.faults.inject.slows_links())
-      for (wire::Socket& other : others_) poller.add(other);  // what the link keeps leaves meanwhile
+      for (auto* sockets : {&others_, &elsewhere_})
+        for (wire::Socket& other : *sockets) poller.add(other);  // what the link keeps leaves meanwhile
     poller.wait(timeout_ms);
   }
   doors_.serve();

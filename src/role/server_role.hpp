@@ -159,9 +159,10 @@ class Server {
   sync::Traits traits_;
   bool decided_;  ///< by server 0 for all
   Owner owner_;
-  std::size_t arenas_;                ///< that are exchanged
-  std::optional<Unpacker> unpacker_;  ///< of pushes that are packed
-  std::deque<wire::Socket> others_;   ///< servers
+  std::size_t arenas_;                  ///< that are exchanged
+  std::optional<Unpacker> unpacker_;    ///< of pushes that are packed
+  std::deque<wire::Socket> others_;     ///< servers
+  std::deque<wire::Socket> elsewhere_;  ///< of other parts of a split network, where the whole gradient is clipped
   Squares squares_;
   Council council_;
   Connections connections_;  ///< to the other servers

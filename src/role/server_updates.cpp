@@ -112,7 +112,7 @@ void Server::apply(Update& update, float factor, Index after) {
     fail(Kind::diverged,
          "the gradient of step {} is not finite from weight {} on; a lower train.optimizer.learning_rate "
          "or train.clip_norm may help",
-         update.clock + 1, *bad);
+         update.clock + 1, model::whole_place(plan_.layout, *bad));
   if (std::exchange(forked_, false)) owner_.current().changes.clear();
   if (update.ranks.empty()) return;
   std::vector<sync::Clock> clocks;

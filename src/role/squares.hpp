@@ -5,7 +5,6 @@
 /// Owned and used by a server's thread.
 
 #include <compare>
-#include <deque>
 #include <map>
 #include <optional>
 #include <span>
@@ -26,9 +25,14 @@ struct UpdateKey {
 
 class Squares {
  public:
-  /// `others`: sockets to all other servers. `by_epoch`: a step may be folded again after a loss.
-  Squares(Link& link, int rank, int servers, std::deque<wire::Socket>& others, bool by_epoch)
-      : link_(link), rank_(rank), servers_(servers), others_(others), by_epoch_(by_epoch) {}
+  /// `by_epoch`: a step may be folded again after a loss.
+  Squares(Link& link, bool by_epoch) : link_(link), by_epoch_(by_epoch) {}
+
+  /// Before any of what follows. `number` of `servers`, among all that have a part of the gradient; `others`: sockets
+  /// to them all, which outlive this.
+  void begin(int number, int servers, std::vector<wire::Socket*> others) {
+    number_ = number, servers_ = servers, others_ = std::move(others);
+  }
 
   /// Tells the others this server's sums, in block order.
   void announce(const UpdateKey& key, std::vector<double> own);
@@ -41,8 +45,8 @@ class Squares {
  private:
   std::vector<std::vector<double>>& sums_of(const UpdateKey& key);
   Link& link_;
-  int rank_, servers_;
-  std::deque<wire::Socket>& others_;
+  int number_ = 0, servers_ = 1;
+  std::vector<wire::Socket*> others_;
   bool by_epoch_;
   std::map<UpdateKey, std::vector<std::vector<double>>> sums_;  ///< per server, empty until it has told
 };

@@ -17,42 +17,47 @@ Worker::Since Worker::Since::of(const std::vector<double>& saved) {
 /// A loss that is not finite guides nobody.
 std::vector<double> Worker::Since::saved() const { return {static_cast<double>(rows), std::isfinite(loss) ? loss : 0}; }
 
-/// One step of an optimizer of its own, and the exchange before or after it.
-void Worker::step_alone() {
+/// One step of an optimizer of its own, and the exchange before or after it. False if it is given up, by a replica.
+bool Worker::step_alone() {
   using Exchange = sync::Turn::Exchange;
   save_if_asked(clock_);
+  const bool pushes_first = turn_.exchange == Exchange::weights_before;
+  if (!enter_step(has_rows_ && !pushes_first)) return false;
   const Index before = division_.applied_before(static_cast<Index>(clock_));
   const Index after = division_.applied_before(static_cast<Index>(clock_) + 1);
   own_->current().applied_rows = before;
   const auto rows = static_cast<std::uint64_t>(division_.count(static_cast<Index>(clock_), rank_));
-  if (turn_.exchange == Exchange::weights_before)
-    since_exchange_.rows += rows, push_own(), since_exchange_.rows -= rows;
+  if (pushes_first) since_exchange_.rows += rows, push_own(), since_exchange_.rows -= rows;
   const bool pushed = since_exchange_.rows + rows > 0;
-  since_before_ = since_exchange_;
-  stepped_ = has_rows_;
+  const Since since = since_exchange_;
   if (has_rows_) {
     own_->open(1, after);
     computing_ = true;
-    train_on_rows();
+    const bool completed = train_on_rows();
     computing_ = false;
+    if (!completed) return false;
     finish_own_step(after);
   } else {
-    link_.record({clock_, 0, 0});
+    record({clock_, 0, 0});
   }
+  since_before_ = since;
+  stepped_ = has_rows_;
   if (turn_.exchange == Exchange::weights_after) push_own(), forget_momentum();
   if (turn_.exchange != Exchange::none) since_exchange_ = {};
-  if (turn_.exchange == Exchange::weights_before) pull_at_centre(pushed);
+  if (pushes_first) pull_at_centre(pushed);
+  return true;
 }
 
 /// Clipping needs the norm of the whole gradient; otherwise every layer has been stepped when it was ready.
 void Worker::finish_own_step(Index after) {
-  const std::optional<Index> bad =
-      plan_.job.train.clip_norm > 0 ? own_->step_clipped(own_gradient_, after) : own_->close();
+  const std::optional<Index> bad = plan_.job.train.clip_norm > 0
+                                       ? own_->step_clipped(own_gradient_, after, over_cells(replica_.get()))
+                                       : own_->close();
   if (bad)
     fail(Kind::diverged,
-         "the gradient of step {} is not finite from weight {} on on worker {}; a lower "
+         "the gradient of step {} is not finite from weight {} on, on {}; a lower "
          "train.optimizer.learning_rate or train.clip_norm may help",
-         clock_ + 1, *bad, rank_);
+         clock_ + 1, model::whole_place(plan_.layout, *bad), link_.name());
 }
 
 /// Weights, and moments where those are averaged, to all servers.

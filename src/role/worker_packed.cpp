@@ -15,7 +15,7 @@ void Worker::make_packers() {
   std::vector<plan::Piece> pieces;
   for (const plan::Slice& slice : plan_.slices) pieces.insert(pieces.end(), slice.pieces.begin(), slice.pieces.end());
   packer_.emplace(plan::codec_options(plan_.job), plan_.job.seed, static_cast<std::uint32_t>(rank_), std::move(pieces),
-                  plan::kept_arenas(plan_));
+                  plan::kept_arenas(plan_), plan_.origin());
   if (!plan::packs_changes(plan_)) return;
   for (const plan::Slice& slice : plan_.slices)
     unpackers_.emplace_back(plan::change_options(plan_.job), plan::codec_number(plan_.job), slice.pieces);

@@ -33,13 +33,14 @@ void Worker::look_for_halt() {
 }
 
 /// From here on the step is done by all of the replica. The leader waits first for all that the step begins with, so
-/// that it need not be given up later.
-bool Worker::enter_step() {
+/// that it need not be given up later. `passes`: the others hear of the step by what passes between them before
+/// anything comes of it; otherwise the leader tells them.
+bool Worker::enter_step(bool passes) {
   if (!replica_) return true;
   if (replica_->leads() && !await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1)) return false;
   entered_ = true;
   replica_->begin(clock_, false);
-  return true;
+  return passes || replica_->agree();
 }
 
 /// Tells the coordinator of a step, if that is ours to do.

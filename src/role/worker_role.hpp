@@ -90,7 +90,7 @@ class Worker final : public model::LayerEvents {
 
   // worker_replica.cpp
   bool await_replica();
-  bool enter_step();
+  bool enter_step(bool passes);
   void look_for_halt();
   void drain_doors();
   void record(const StepRecord& record);
@@ -131,7 +131,7 @@ class Worker final : public model::LayerEvents {
   void send_rows(std::size_t server, wire::Header header, const plan::Piece& piece);
 
   // worker_own.cpp
-  void step_alone();
+  bool step_alone();
   void finish_own_step(Index after);
   void forget_momentum();
   void push_own();

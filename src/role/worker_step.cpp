@@ -26,12 +26,10 @@ Worker::Outcome Worker::step() {
   if (own_) {
     // Whoever steps alone waits for others only where a block begins.
     if (since_ == clock_ && !await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1)) return Outcome::again;
-    if (!enter_step()) return Outcome::again;
-    step_alone();
-    return Outcome::done;
+    return step_alone() ? Outcome::done : Outcome::again;
   }
   computing_ = false;
-  if (!enter_step()) return Outcome::again;
+  if (!enter_step(true)) return Outcome::again;
   if (!train_on_rows()) return overtaken() ? Outcome::overtaken : Outcome::again;
   return Outcome::done;
 }
@@ -66,9 +64,8 @@ bool Worker::train_on_rows() {
 void Worker::note_loss(double loss_sum) {
   if (plan_.job.train.on_nonfinite == job::OnNonfinite::stop && !std::isfinite(loss_sum))
     fail(Kind::diverged,
-         "the loss of step {} is not finite on worker {}; a lower train.optimizer.learning_rate or "
-         "train.clip_norm may help",
-         clock_ + 1, rank_);
+         "the loss of step {} is not finite on {}; a lower train.optimizer.learning_rate or train.clip_norm may help",
+         clock_ + 1, link_.name());
   since_exchange_.loss += loss_sum;
   since_exchange_.rows += batch_rows_.size();
   const StepRecord record{clock_, loss_sum, batch_rows_.size()};
@@ -85,7 +82,7 @@ void Worker::note_loss(double loss_sum) {
 Worker::Outcome Worker::idle_step() {
   if (!await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1))
     return overtaken() ? Outcome::overtaken : Outcome::again;
-  entered_ = true;
+  if (!enter_step(false)) return Outcome::again;
   save_kept_if_asked();
   since_exchange_.rows = 0;
   tell_servers(wire::Type::push);

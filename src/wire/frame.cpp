@@ -83,10 +83,11 @@ bool known(Type type) {
     case Type::want:
     case Type::rows:
     case Type::batch:
-    case Type::outputs:
-    case Type::delta:
-    case Type::block:
+    case Type::activations:
+    case Type::output_gradient:
+    case Type::group_part:
     case Type::halt:
+    case Type::go:
     case Type::squares: return true;
   }
   return false;
@@ -183,9 +184,9 @@ bool hashes_payload(Type type) {
     case Type::result:
     case Type::offer:
     case Type::answer:
-    case Type::outputs:
-    case Type::delta:
-    case Type::block:
+    case Type::activations:
+    case Type::output_gradient:
+    case Type::group_part:
     case Type::batch: return false;
     default: return true;
   }

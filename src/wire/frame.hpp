@@ -101,10 +101,11 @@ enum class Type : std::uint16_t {
   batch = 114,  ///< the rows encoded: features row by row, then targets
   // data: worker <-> worker of one replica of a split network (slice: the sender's cell; due: the leader wishes to
   // stop)
-  outputs = 120,  ///< of a stage, for micro-batch `piece`: to the one above
-  delta = 121,    ///< the gradient by them: to the one below
-  block = 122,    ///< exchange number `piece` of a tensor group
-  halt = 123,     ///< the leader: step `clock` is not done, nor any after it
+  activations = 120,      ///< of a stage, for micro-batch `piece`: to the one above
+  output_gradient = 121,  ///< by them: to the one below
+  group_part = 122,       ///< exchange number `piece` of a tensor group
+  halt = 123,             ///< the leader: step `clock` is not done, nor any after it
+  go = 124,               ///< the leader: step `clock` is done, where nothing else tells of it
 };
 
 struct Header {

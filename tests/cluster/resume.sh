@@ -101,7 +101,7 @@ spoil change
 spoil rm cut/checkpoints/step-35/DONE
 spoil rm cut/checkpoints/step-35/progress.json
 
-# All of them spoilt, other data, another number of workers, no run at all: 10.
+# All of them spoilt, other data, workers with weights of their own that were not there, no run at all: 10.
 rm -rf cut
 run run job.yaml --out cut -q "${words[@]}" --set train.steps=20
 sed -i 's/  steps: 20/  steps: 0/; s/noise: 2/noise: 3/' cut/resolved.yaml
@@ -109,10 +109,10 @@ rm cut/summary.json
 run resume cut -q
 expect_exit 10
 expect_part stderr data_hash
-sed -i 's/noise: 3/noise: 2/; s/workers: 2/workers: 3/' cut/resolved.yaml
-run resume cut -q
+sed -i 's/noise: 3/noise: 2/' cut/resolved.yaml
+run resume cut -q --set sync.policy=local
 expect_exit 10
-expect_part stderr workers
+expect_part stderr 'own weights of 0 workers'
 run resume nothing -q
 expect_exit 10
 expect_alone

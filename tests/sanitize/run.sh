@@ -25,5 +25,7 @@ root=$2
 short bsp
 short two_servers topology.servers=2 train.optimizer.type=adam
 short asp sync.policy=asp
+short split topology.workers=4 topology.servers=0 topology.split.pipeline=2 topology.split.tensor=2
+short split_served topology.workers=4 topology.servers=2 topology.split.pipeline=2 train.clip_norm=1
 short alone topology.workers=1 topology.servers=0
 [ "$failures" -eq 0 ]

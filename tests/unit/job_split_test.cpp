@@ -138,8 +138,6 @@ TEST_CASE("what has no meaning where the network is split is told with its reaso
         "error: a network that is split needs all its workers: set faults.on_worker_loss to stop");
   CHECK(told("kind: ring, " + two_stages, "faults: {on_worker_loss: continue}\n") ==
         "error: a network that is split needs all its workers: set faults.on_worker_loss to stop");
-  CHECK(told(two_stages, "train: {clip_norm: 2}\n") ==
-        "error: train.clip_norm is 2, but no worker knows the norm of a network that is split: set it to 0");
   CHECK(told(two_stages, "checkpoint: {every: 10 s}\n") ==
         "error: checkpoint.every is a time, and the parts of a network that is split would save different steps: set "
         "it to steps or epochs");

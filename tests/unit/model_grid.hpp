@@ -72,11 +72,11 @@ class MailNeighbours : public Neighbours<Real> {
     keep(outputs);
     in_flight = std::max(in_flight, ++open_);
   }
-  std::optional<View<const Real>> take_delta(int micro, Index rows, Index cols) override {
+  std::optional<View<const Real>> take_output_gradient(int micro, Index rows, Index cols) override {
     --open_;
     return taken(mail_.take({Kind::delta, at(1, cell_.rank), at(0, cell_.rank), micro}), delta_, rows, cols);
   }
-  void give_delta(int micro, View<const Real> delta) override {
+  void give_input_gradient(int micro, View<const Real> delta) override {
     mail_.put({Kind::delta, at(0, cell_.rank), at(-1, cell_.rank), micro}, delta);
     keep(delta);
   }

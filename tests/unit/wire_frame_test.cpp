@@ -15,13 +15,27 @@ using namespace dtrain::wire;
 
 namespace {
 
-const Type types[] = {Type::touch,   Type::join,    Type::ready,   Type::progress, Type::left,     Type::failed,
-                      Type::frozen,  Type::start,   Type::welcome, Type::stop,     Type::abort,    Type::membership,
-                      Type::lost,    Type::pull,    Type::refused, Type::push,     Type::leave,    Type::weights,
-                      Type::load,    Type::squares, Type::cut,     Type::goodbye,  Type::snapshot, Type::changed,
-                      Type::traced,  Type::decided, Type::arrived, Type::save,     Type::mark,     Type::partial,
-                      Type::result,  Type::offer,   Type::answer,  Type::want,     Type::rows,     Type::batch,
-                      Type::outputs, Type::delta,   Type::block,   Type::halt};
+const Type types[] = {Type::touch,       Type::join,
+                      Type::ready,       Type::progress,
+                      Type::left,        Type::failed,
+                      Type::frozen,      Type::start,
+                      Type::welcome,     Type::stop,
+                      Type::abort,       Type::membership,
+                      Type::lost,        Type::pull,
+                      Type::refused,     Type::push,
+                      Type::leave,       Type::weights,
+                      Type::load,        Type::squares,
+                      Type::cut,         Type::goodbye,
+                      Type::snapshot,    Type::changed,
+                      Type::traced,      Type::decided,
+                      Type::arrived,     Type::save,
+                      Type::mark,        Type::partial,
+                      Type::result,      Type::offer,
+                      Type::answer,      Type::want,
+                      Type::rows,        Type::batch,
+                      Type::activations, Type::output_gradient,
+                      Type::group_part,  Type::halt,
+                      Type::go};
 
 /// A header that contradicts nothing, its other fields of any size.
 Header random_header(std::uint64_t seed) {
@@ -175,7 +189,7 @@ TEST_CASE("a header that contradicts itself is refused with the reason") {
   };
   const std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   CHECK(with([](Header&) {}).empty());
-  CHECK(with([](Header& h) { h.type = Type{124}; }) == "message type 124 is unknown");
+  CHECK(with([](Header& h) { h.type = Type{125}; }) == "message type 125 is unknown");
   CHECK(with([](Header& h) { h.type = Type{0}; }) == "message type 0 is unknown");
   CHECK(with([](Header& h) { h.sender_role = Role{4}; }) == "role 4 is unknown");
   CHECK(with([](Header& h) { h.piece = 1; }) == "piece 1 of 1 does not exist");
