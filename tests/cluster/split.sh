@@ -87,12 +87,13 @@ ends unclipped topology.servers=0 train.optimizer.learning_rate=1
 [ "$(loss plain)" != "$(loss unclipped)" ] || complain "clipping to this norm changes nothing"
 
 # What was begun on one grid goes on on another, or in one process.
+epochs=120
 # goes_on GRID OTHER...: stopped in its midst, then resumed with these words.
 goes_on() {
   local first=$1 words
   shift
   rm -rf cut
-  mapfile -t words < <(set_words train.micro_batches=4 $first train.epochs=40)
+  mapfile -t words < <(set_words train.micro_batches=4 $first train.epochs=$epochs)
   begin cut "${words[@]}"
   await_step cut $((30 + RANDOM % 100))
   kill -INT "$leader"
@@ -104,14 +105,17 @@ goes_on() {
   expect_exit 0
   same_weights whole cut
 }
-ends whole topology.servers=0 train.micro_batches=4 train.epochs=40
+ends whole topology.servers=0 train.micro_batches=4 train.epochs=$epochs
 alone='topology.workers=1 topology.split.pipeline=1 topology.split.tensor=1 topology.servers=0'
 goes_on "$(grid 1 2 1)"
 goes_on "$(grid 1 2 1) topology.servers=2"
 goes_on "$(grid 1 2 1) topology.servers=2" $alone
 goes_on "$(grid 1 3 1)" $(grid 1 2 1)
+epochs=1000  # one process is fast
+ends whole topology.servers=0 train.micro_batches=4 train.epochs=$epochs
 goes_on "$alone" $(grid 1 3 1) topology.servers=3
-ends whole topology.workers=2 train.micro_batches=4 train.epochs=40
+epochs=120
+ends whole topology.workers=2 train.micro_batches=4 train.epochs=$epochs
 goes_on "$(grid 2 2 1)"
 goes_on "$(grid 2 2 1) topology.kind=ring"
 goes_on "$(grid 2 2 1) topology.kind=ring" $(grid 2 3 1) topology.kind=parameter_server topology.servers=auto
@@ -132,12 +136,12 @@ done
 for policy in bsp 'local sync.period=7' 'bmuf sync.period=5' 'subset sync.size=1'; do
   for kind in parameter_server ring; do
     words="data.generate.rows=609 sync.policy=$policy topology.kind=$kind train.micro_batches=3"
-    ends whole topology.workers=2 $words train.epochs=40
+    ends whole topology.workers=2 $words train.epochs=120
     goes_on "$(grid 2 2 1) $words"
   done
 done
 # easgd is not the same twice, but it goes on.
-mapfile -t words < <(set_words $(grid 2 2 1) sync.policy=easgd sync.period=3 train.epochs=40 checkpoint.every='7 step')
+mapfile -t words < <(set_words $(grid 2 2 1) sync.policy=easgd sync.period=3 train.epochs=120 checkpoint.every='7 step')
 rm -rf cut
 begin cut "${words[@]}"
 await_step cut 50
@@ -149,8 +153,9 @@ expect_exit 0
 expect_alone
 
 # With more who share the rows it goes on too, though not to the same bits.
-ends whole topology.servers=0 train.micro_batches=1 train.epochs=40
-mapfile -t words < <(set_words $(grid 1 2 1) train.micro_batches=1 train.epochs=40)
+slow='train.epochs=120 train.optimizer.learning_rate=1e-3'
+ends whole topology.servers=0 train.micro_batches=1 $slow
+mapfile -t words < <(set_words $(grid 1 2 1) train.micro_batches=1 $slow)
 rm -rf cut
 begin cut "${words[@]}"
 await_step cut 50
