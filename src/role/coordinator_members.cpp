@@ -13,8 +13,20 @@ void Coordinator::check_children() {
     if (!member.child || member.state == Member::State::left || member.state == Member::State::lost) continue;
     const std::optional<launch::Exit> exit = member.child->ended();
     if (!exit) continue;
-    while (auto knock = doors_.receive()) hear(*knock);  // its last words may have arrived meanwhile
-    lose(member, exit->text());
+    hear_last_words(member, *exit);
+    if (member.state != Member::State::left) lose(member, exit->text());
+  }
+}
+
+/// Whoever ended by itself has said why: that may still be on its way.
+void Coordinator::hear_last_words(const Member& member, const launch::Exit& exit) {
+  const Deadline patience(exit.signal != 0 ? Seconds(0) : Seconds(0.5));
+  for (;;) {
+    while (auto knock = doors_.receive()) hear(*knock);
+    if (member.failure || member.state == Member::State::left || patience.passed()) return;
+    wire::Poller poller;
+    doors_.watch(poller);
+    poller.wait(20);
   }
 }
 

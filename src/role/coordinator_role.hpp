@@ -63,6 +63,7 @@ class Coordinator {
   void note_cut(const Member& member, const Cut& cut);
   void note_change(const Member& member, const Changed& changed);
   void check_children();
+  void hear_last_words(const Member& member, const launch::Exit& exit);
   void check_connections();
   void forgive_pause();
   void check_stalls();
