@@ -133,10 +133,11 @@ for moment in 0.1 0.2 0.3 0.4 0.5 0.6; do
 done
 
 # The last batch of an epoch leaves the second replica without a row; workers that step by themselves stop in their blocks.
+epochs=60
 for policy in bsp 'local sync.period=7' 'bmuf sync.period=5' 'subset sync.size=1'; do
   for kind in parameter_server ring; do
     words="data.generate.rows=609 sync.policy=$policy topology.kind=$kind train.micro_batches=3"
-    ends whole topology.workers=2 $words train.epochs=120
+    ends whole topology.workers=2 $words train.epochs=$epochs
     goes_on "$(grid 2 2 1) $words"
   done
 done
