@@ -120,6 +120,7 @@ function __dtrain_assignments
         'topology.transport=tcp' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers=' 'Processes that compute gradients, external ones included.' \
         'topology.external=' 'How many of the workers will join from outside.' \
+        'topology.max_workers=' 'Most workers that a run may grow to: others may join while it goes on. auto is topology.workers.' \
         'topology.loaders=' 'Processes that read rows under data.sharing: staged; as many others transform them for the workers.' \
         'topology.servers=' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise. Under topology.split every part of the network has as many of its own: it is a multiple of pipeline x tensor, which auto is, or 0 where no two workers have the same part.' \
         'topology.external_servers=' 'How many of the servers will join from outside.' \
@@ -130,6 +131,10 @@ function __dtrain_assignments
         'topology.split.schedule=' 'Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient.' \
         'topology.split.schedule=1f1b' 'Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient.' \
         'topology.split.schedule=gpipe' 'Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient.' \
+        'topology.launch=' 'How roles on other hosts are started: over ssh, which must not ask for a password, or by hand, with the lines that are printed.' \
+        'topology.launch=ssh' 'How roles on other hosts are started: over ssh, which must not ask for a password, or by hand, with the lines that are printed.' \
+        'topology.launch=print' 'How roles on other hosts are started: over ssh, which must not ask for a password, or by hand, with the lines that are printed.' \
+        'topology.program=' 'What dtrain is called on other hosts: a path, or a name that their shell finds.' \
         'sync.policy=' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
         'sync.policy=bsp' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
         'sync.policy=asp' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
@@ -198,10 +203,13 @@ function __dtrain_assignments
         'checkpoint.keep=' 'How many of the newest checkpoints are kept.' \
         'faults.stalled_after=' 'Time without progress after which a role counts as lost.' \
         'faults.join_within=' 'Time until every role must have joined.' \
-        'faults.on_worker_loss=' 'Whether a run ends or goes on when a worker is lost. Without servers it ends.' \
-        'faults.on_worker_loss=stop' 'Whether a run ends or goes on when a worker is lost. Without servers it ends.' \
-        'faults.on_worker_loss=continue' 'Whether a run ends or goes on when a worker is lost. Without servers it ends.' \
+        'faults.on_worker_loss=' 'What a run does when a worker is lost: end, go on with those that are left, or start it anew.' \
+        'faults.on_worker_loss=stop' 'What a run does when a worker is lost: end, go on with those that are left, or start it anew.' \
+        'faults.on_worker_loss=continue' 'What a run does when a worker is lost: end, go on with those that are left, or start it anew.' \
+        'faults.on_worker_loss=restart' 'What a run does when a worker is lost: end, go on with those that are left, or start it anew.' \
         'faults.min_workers=' 'Fewest workers with which a run goes on.' \
+        'faults.max_restarts=' 'How often in all a lost role is started anew, or the run goes back to its last checkpoint, before it ends.' \
+        'faults.replicas=' 'Servers beside its own that keep each slice of the weights, so that a server may be lost and nothing with it; not with faults.on_worker_loss other than stop.' \
         'faults.inject.compute=' 'How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE.' \
         'faults.inject.unit=' 'What one unit of faults.inject.compute is; ten times the time of a step or more.' \
         'faults.inject.bandwidth=' 'How much each role\'s link to the others carries each way, for data between servers and workers or among workers; 0 sets no limit. Shared memory is not used over such a link.' \
@@ -312,6 +320,7 @@ function __dtrain_keys
         'topology.transport' 'How roles on this machine hand each other numbers: through memory that both see, Unix sockets, or TCP on loopback. Roles elsewhere always use TCP.' \
         'topology.workers' 'Processes that compute gradients, external ones included.' \
         'topology.external' 'How many of the workers will join from outside.' \
+        'topology.max_workers' 'Most workers that a run may grow to: others may join while it goes on. auto is topology.workers.' \
         'topology.loaders' 'Processes that read rows under data.sharing: staged; as many others transform them for the workers.' \
         'topology.servers' 'Processes that own slices of the weights, under topology.kind: parameter_server; 0 trains in one process; auto is 0 for one local worker and 1 otherwise. Under topology.split every part of the network has as many of its own: it is a multiple of pipeline x tensor, which auto is, or 0 where no two workers have the same part.' \
         'topology.external_servers' 'How many of the servers will join from outside.' \
@@ -321,6 +330,13 @@ function __dtrain_keys
         'topology.split.pipeline' 'Stages, each of some layers, through which the micro-batches of a batch pass.' \
         'topology.split.tensor' 'Workers of a stage, each with a part of its weight matrices.' \
         'topology.split.schedule' 'Order in which a stage of a pipeline takes micro-batches: forward and backward in turn, which keeps the outputs of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient.' \
+        'topology.hosts' 'The hosts of the run and the roles on each. The numbers of workers and servers follow from it, and ranks count through it from 0.' \
+        'topology.hosts.host' 'The host as ssh takes it, HOST or USER@HOST; localhost, or the name of this machine, for roles that are started here.' \
+        'topology.hosts.workers' 'Workers on this host.' \
+        'topology.hosts.servers' 'Parameter servers on this host.' \
+        'topology.hosts.data_dir' 'Folder of the data on this host, where it is not data.dir.' \
+        'topology.launch' 'How roles on other hosts are started: over ssh, which must not ask for a password, or by hand, with the lines that are printed.' \
+        'topology.program' 'What dtrain is called on other hosts: a path, or a name that their shell finds.' \
         'sync' 'When workers wait for each other, and what they exchange.' \
         'sync.policy' 'bsp: every step waits for all workers; asp: nobody waits; ssp: nobody is more than sync.staleness steps ahead; quorum: a step takes the first pushes; subset: a step is a few workers\' drawn by lot; local: workers step alone and average; easgd: they pull at a common centre; bmuf: averages with block momentum; adaptive: ssp or local with a bound set while running; sign_vote: as bsp, by the majority of the gradients\' signs; gossip: pairs of workers average.' \
         'sync.staleness' 'Under ssp, how far a worker may be ahead of the slowest.' \
@@ -358,8 +374,10 @@ function __dtrain_keys
         'faults' 'How long to wait for a role, and what to do without it.' \
         'faults.stalled_after' 'Time without progress after which a role counts as lost.' \
         'faults.join_within' 'Time until every role must have joined.' \
-        'faults.on_worker_loss' 'Whether a run ends or goes on when a worker is lost. Without servers it ends.' \
+        'faults.on_worker_loss' 'What a run does when a worker is lost: end, go on with those that are left, or start it anew.' \
         'faults.min_workers' 'Fewest workers with which a run goes on.' \
+        'faults.max_restarts' 'How often in all a lost role is started anew, or the run goes back to its last checkpoint, before it ends.' \
+        'faults.replicas' 'Servers beside its own that keep each slice of the weights, so that a server may be lost and nothing with it; not with faults.on_worker_loss other than stop.' \
         'faults.inject' 'Slowness made on purpose, to measure what a policy makes of it.' \
         'faults.inject.compute' 'How many units a step of a worker takes at least: constant:1, exponential:1, pareto:1,2.5 (least, shape), two_point:1,5,0.1 (usual, slow, how often), slow:1,3,0 (usual, factor, rank) or trace:FILE.' \
         'faults.inject.unit' 'What one unit of faults.inject.compute is; ten times the time of a step or more.' \
@@ -386,39 +404,44 @@ complete -c dtrain -n '__fish_seen_subcommand_from run' -l out -x -a '(__fish_co
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l resume -d 'go on if the folder of --out holds a checkpoint; begin anew if not'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l record -d 'write down the order of all pushes and pulls, as output.trace does, for --replay and verify'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l replay -r -F -d 'a trace.jsonl of this very job: repeat its order of pushes and pulls, to the same weights'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l chaos -x -d 'make faults on purpose: ACTION[:WHO][@STEP or @~PROBABILITY][:TIME or :COUNT], several separated by commas; kill, stop, delay, drop, duplicate, cut, disk; worker.1, server.*, worker.?, coordinator; seed=N'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l max-time -x -d 'save a checkpoint and exit with 75 after this time, such as "90 s" or "2 h"'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l listen -x -d 'where roles from outside may join: tcp://ADDRESS:PORT, with * for any free port'
-complete -c dtrain -n '__fish_seen_subcommand_from run' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from run' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it; - is their standard input'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
 complete -c dtrain -n '__fish_seen_subcommand_from run' -F
 
 complete -c dtrain -n __fish_use_subcommand -a resume -d 'go on with a run that was stopped'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l record -d 'write down the order of all pushes and pulls, as output.trace does, for --replay and verify'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -l chaos -x -d 'make faults on purpose: ACTION[:WHO][@STEP or @~PROBABILITY][:TIME or :COUNT], several separated by commas; kill, stop, delay, drop, duplicate, cut, disk; worker.1, server.*, worker.?, coordinator; seed=N'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l max-time -x -d 'save a checkpoint and exit with 75 after this time, such as "90 s" or "2 h"'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l listen -x -d 'where roles from outside may join: tcp://ADDRESS:PORT, with * for any free port'
-complete -c dtrain -n '__fish_seen_subcommand_from resume' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from resume' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it; - is their standard input'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
 complete -c dtrain -n '__fish_seen_subcommand_from resume' -a '(__fish_complete_directories)'
 
 complete -c dtrain -n __fish_use_subcommand -a worker -d 'join a run as a worker, from this or another machine'
 complete -c dtrain -n '__fish_seen_subcommand_from worker' -l connect -x -d 'where the run listens, as it printed it: tcp://HOST:PORT'
-complete -c dtrain -n '__fish_seen_subcommand_from worker' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from worker' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it; - is their standard input'
+complete -c dtrain -n '__fish_seen_subcommand_from worker' -l token-fd -x -d 'read the token from this open file descriptor'
 complete -c dtrain -n '__fish_seen_subcommand_from worker' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from worker' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
 complete -c dtrain -n '__fish_seen_subcommand_from worker' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
 
 complete -c dtrain -n __fish_use_subcommand -a server -d 'join a run as a parameter server, from this or another machine'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l connect -x -d 'where the run listens, as it printed it: tcp://HOST:PORT'
-complete -c dtrain -n '__fish_seen_subcommand_from server' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from server' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it; - is their standard input'
+complete -c dtrain -n '__fish_seen_subcommand_from server' -l token-fd -x -d 'read the token from this open file descriptor'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
 complete -c dtrain -n '__fish_seen_subcommand_from server' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
 
 complete -c dtrain -n __fish_use_subcommand -a loader -d 'join a run as a loader of rows; runs start theirs themselves'
 complete -c dtrain -n '__fish_seen_subcommand_from loader' -l connect -x -d 'where the run listens, as it printed it: tcp://HOST:PORT'
-complete -c dtrain -n '__fish_seen_subcommand_from loader' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l token-file -r -F -d 'the run\'s key and secret: run writes the file, those who join read it; - is their standard input'
+complete -c dtrain -n '__fish_seen_subcommand_from loader' -l token-fd -x -d 'read the token from this open file descriptor'
 complete -c dtrain -n '__fish_seen_subcommand_from loader' -l insecure -d 'allow a connection to other hosts that is neither encrypted nor authenticated'
 complete -c dtrain -n '__fish_seen_subcommand_from loader' -l data-dir -x -a '(__fish_complete_directories)' -d 'look for the data here instead of in the job\'s data.dir'
 complete -c dtrain -n '__fish_seen_subcommand_from loader' -l join-within -x -d 'give up if the run has not let us in by then (default: 60 s)'
@@ -483,8 +506,10 @@ complete -c dtrain -n '__fish_seen_subcommand_from predict' -F
 complete -c dtrain -n __fish_use_subcommand -a inspect -d 'look into a run folder, a checkpoint or a model file'
 complete -c dtrain -n '__fish_seen_subcommand_from inspect' -F
 
-complete -c dtrain -n __fish_use_subcommand -a verify -d 'check that a run kept its policy\'s promise'
-complete -c dtrain -n '__fish_seen_subcommand_from verify' -a 'trace'
+complete -c dtrain -n __fish_use_subcommand -a verify -d 'check that runs keep what was promised'
+complete -c dtrain -n '__fish_seen_subcommand_from verify' -l at -x -d 'resume: kill the run at this step (default: drawn from the seed, after the first checkpoint)'
+complete -c dtrain -n '__fish_seen_subcommand_from verify' -l set -x -a '(__dtrain_assignments)' -d 'give a key of the job another value; may be given many times'
+complete -c dtrain -n '__fish_seen_subcommand_from verify' -a 'trace resume'
 
 complete -c dtrain -n __fish_use_subcommand -a compare -d 'show two finished runs side by side'
 complete -c dtrain -n '__fish_seen_subcommand_from compare' -a '(__fish_complete_directories)'

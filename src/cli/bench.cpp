@@ -82,12 +82,13 @@ std::string render(const Json& report) {
 
 int bench(const Options& options) {
   std::string warnings;
-  const job::Job job = job::load_job(options.job, options.set, &warnings);
+  const job::Job job = job::load_job(options.job, options.set, &warnings, launch::host_name());
   warn(warnings);
   role::prepare_threads(job);
   const launch::SocketFolder scratch;  // a fresh private folder that goes when we do
   role::RunRequest request;
   request.job = measured(job, options.steps > 0 ? options.steps : default_steps);
+  if (!job.topology.hosts.empty()) request.listen = "tcp://*:*";
   request.out = (scratch.path() / "run").string();
   request.log = Log(level(options), "dtrain: ");
   request.progress = report::Progress::Mode::none;

@@ -39,9 +39,8 @@ std::vector<Verb> training_verbs() {
        "Goes on from the newest sound checkpoint in the run's folder, with the job as it was. Under the sync "
        "policies with steps in common (bsp, subset, local, bmuf, sign_vote, adaptive by period, quorum of all "
        "workers), with servers or without, the weights at the end are, bit for bit, those of a run that was never "
-       "stopped. A checkpoint is of the whole network: --set may give other workers, servers or topology.split than "
-       "the "
-       "run began with.",
+       "stopped. A checkpoint is of the whole network: --set may give other workers, servers or topology.split "
+       "than the run began with.",
        {run_argument()},
        {{"dtrain resume runs/mnist", "Go on after a Ctrl-C, a crash or a power cut."},
         {"dtrain resume --set topology.workers=2 --set topology.split.pipeline=2 --set topology.servers=auto "
@@ -175,13 +174,19 @@ std::vector<Verb> after_verbs() {
         {"dtrain inspect runs/mnist/checkpoints/step-400", "What a checkpoint holds."}}},
       {"verify",
        "After a run",
-       "check that a run kept its policy's promise",
-       "Reads a trace, which a run writes where output.trace is true, and holds it against what its sync policy "
-       "promises: every push applied exactly once, versions in order, nobody further ahead or held back longer than "
-       "allowed, and the same updates on every server. Names the first event that broke it, and exits with 9.",
-       {{"WHAT", "what the file is: trace", true, C::choice, {"trace"}, &O::what},
-        {"FILE", "a run's trace.jsonl", true, C::file, {}, &O::path}},
-       {{"dtrain verify trace runs/mnist/trace.jsonl", "Did it wait for whom it should, and lose nothing?"}}},
+       "check that runs keep what was promised",
+       "`verify trace` reads a trace, which a run writes where output.trace is true, and holds it against what its "
+       "sync "
+       "policy promises: every push applied exactly once, versions in order, nobody further ahead or held back longer "
+       "than allowed, the same updates on every server, and checkpoints that hold just the pushes they say. Names the "
+       "first event that broke it, and exits with 9. `verify resume` runs a job whole, then again, kills that run "
+       "(SIGKILL) at a step drawn from the seed, resumes it, and compares the weights: exit code 9 if they differ. "
+       "Under policies that leave the order of pushes to chance (asp, ssp, easgd, gossip) equal weights are promised "
+       "to nobody; there it checks that the resumed run ends at its last step and has learned numbers.",
+       {{"WHAT", "what to check: trace or resume", true, C::choice, {"trace", "resume"}, &O::what},
+        {"FILE|JOB", "a run's trace.jsonl, or a job file in YAML", true, C::file, {}, &O::path}},
+       {{"dtrain verify trace runs/mnist/trace.jsonl", "Did it wait for whom it should, and lose nothing?"},
+        {"dtrain verify resume configs/digits.yaml", "Would a crash cost more than time?"}}},
       {"compare",
        "After a run",
        "show two finished runs side by side",
@@ -286,6 +291,16 @@ std::vector<Flag> all_flags() {
        C::file,
        {},
        &O::replay},
+      {"chaos",
+       '\0',
+       "SPEC",
+       "make faults on purpose: ACTION[:WHO][@STEP or @~PROBABILITY][:TIME or :COUNT], several separated by commas; "
+       "kill, stop, delay, drop, duplicate, cut, disk; worker.1, server.*, worker.?, coordinator; seed=N",
+       {"run", "resume"},
+       false,
+       C::none,
+       {},
+       &O::chaos},
       {"max-time",
        '\0',
        "T",
@@ -307,12 +322,21 @@ std::vector<Flag> all_flags() {
       {"token-file",
        '\0',
        "FILE",
-       "the run's key and secret: run writes the file, those who join read it",
+       "the run's key and secret: run writes the file, those who join read it; - is their standard input",
        {"run", "resume", "worker", "server", "loader"},
        false,
        C::file,
        {},
        &O::token_file},
+      {"token-fd",
+       '\0',
+       "N",
+       "read the token from this open file descriptor",
+       joining,
+       false,
+       C::none,
+       {},
+       &O::token_fd},
       {"insecure",
        '\0',
        "",
@@ -487,11 +511,20 @@ std::vector<Flag> all_flags() {
        C::file,
        {},
        &O::trace},
+      {"at",
+       '\0',
+       "STEP",
+       "resume: kill the run at this step (default: drawn from the seed, after the first checkpoint)",
+       {"verify"},
+       false,
+       C::none,
+       {},
+       &O::at},
       {"set",
        '\0',
        "KEY=VALUE",
        "give a key of the job another value; may be given many times",
-       {"run", "resume", "check", "plan", "bench", "simulate", "eval", "predict", "data"},
+       {"run", "resume", "check", "plan", "bench", "simulate", "eval", "predict", "verify", "data"},
        false,
        C::assignment,
        {},

@@ -2,7 +2,9 @@
 #include "cli/foresee.hpp"
 #include "cli/output.hpp"
 #include "cli/verbs.hpp"
+#include "job/hosts.hpp"
 #include "job/read.hpp"
+#include "launch/children.hpp"
 
 namespace dtrain::cli {
 namespace {
@@ -46,12 +48,14 @@ int check_as_json(Options options, const job::ReadResult& read) {
 }  // namespace
 
 int check(const Options& options) {
-  const job::ReadResult read = job::read_job(read_file(options.job, Kind::job), options.job, options.set);
+  const job::ReadResult read =
+      job::read_job(read_file(options.job, Kind::job), options.job, options.set, launch::host_name());
   if (options.json) return check_as_json(options, read);
   if (!read.ok()) throw Error(Kind::job, job::render(read));
   warn(job::render(read));
   tell_warnings(foresee(read.job).warnings);
-  print(options.job + ": ok\n");
+  const std::string hosts = job::describe_hosts(read.job.topology);
+  print(options.job + ": ok" + (hosts.empty() ? "" : ": " + hosts) + "\n");
   return 0;
 }
 

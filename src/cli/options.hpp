@@ -20,7 +20,7 @@ struct Options {
   std::string run;            ///< resume, report: a run's folder
   std::string model;          ///< eval, predict: a run's folder or a model file
   std::string path;           ///< inspect, verify, data
-  std::string what;           ///< verify: what the file is; data: what to do
+  std::string what;           ///< verify: what to check; data: what to do
   std::string first, second;  ///< compare: two runs' folders
   std::string key;            ///< explain: a key, a section, or ""
   std::string shell;          ///< completions
@@ -31,6 +31,7 @@ struct Options {
   std::string listen;      ///< --listen, "" if not given
   std::string connect;     ///< --connect, never "" where a verb has it
   std::string token_file;  ///< --token-file, "" if not given
+  std::string token_fd;    ///< --token-fd, "" if not given
   std::string data_dir;    ///< --data-dir, "" if not given
   std::string data;        ///< --data, "" if not given
   std::string target;      ///< --target, "" if not given
@@ -44,6 +45,7 @@ struct Options {
   Seconds max_time{0};           ///< --max-time; 0: no limit
   Seconds join_within{60};       ///< --join-within
   std::int64_t steps = 0;        ///< --steps; 0: not given
+  std::int64_t at = 0;           ///< --at; 0: not given
   std::int64_t workers = 0;      ///< --workers; 0: not given
   std::int64_t servers = 0;      ///< --servers; 0: not given
   std::string compute = "constant:1";
@@ -53,6 +55,7 @@ struct Options {
   std::string trace;                 ///< --trace, "" if not given
   std::string replay;                ///< --replay, "" if not given
   std::vector<std::string> lose;     ///< --lose, in order
+  std::string chaos;                 ///< --chaos, "" if not given
   bool real = false;
   bool resume = false;
   bool record = false;

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "job/key.hpp"
+#include "job/places.hpp"
 #include "job/read.hpp"
 #include "job/resolve.hpp"
 
@@ -21,6 +22,9 @@ bool decides_nothing(const std::string& key) {
                                              "train.evaluate",
                                              "topology.external",
                                              "topology.external_servers",
+                                             "topology.hosts",
+                                             "topology.launch",
+                                             "topology.program",
                                              "topology.memory",
                                              "topology.split.schedule",
                                              "checkpoint",
@@ -37,10 +41,11 @@ struct Difference {
 
 std::optional<Difference> first_difference(job::Job then, job::Job now) {
   for (const job::Key& key : job::table()) {
+    if (decides_nothing(key.list_path().empty() ? key.info.path : key.list_path())) continue;
     if (key.shape == job::Shape::list_of_maps && key.list.size(then) != key.list.size(now))
       return Difference{"the number of " + key.info.path, std::to_string(key.list.size(then)),
                         std::to_string(key.list.size(now))};
-    if (!key.get || decides_nothing(key.info.path)) continue;
+    if (!key.get) continue;
     for (std::size_t entry = 0; entry < job::entries_of(key, now); ++entry) {
       const std::string before = key.get(then, entry), after = key.get(now, entry);
       const std::string which = key.in_list() ? fmt::format(" of {}.{}", key.list_path(), entry) : "";
@@ -68,6 +73,10 @@ bool reaches_end(const sync::Trace& trace, const job::Sync& sync) {
 void check_whole(const sync::Trace& trace, const job::Job& then, const std::string& path) {
   if (std::any_of(trace.head.clocks.begin(), trace.head.clocks.end(), [](sync::Clock clock) { return clock > 0; }))
     fail(Kind::usage, "{} was recorded when a run was resumed: only a run from its beginning can be repeated", path);
+  if (job::grows(then.topology) || std::any_of(trace.events.begin(), trace.events.end(), [](const sync::Event& event) {
+        return event.what == sync::Event::What::join;
+      }))
+    fail(Kind::usage, "{} tells of a run that workers may join: only one whose workers stay can be repeated", path);
   const auto lost = std::find_if(trace.events.begin(), trace.events.end(),
                                  [](const sync::Event& event) { return event.what == sync::Event::What::lose; });
   if (!trace.head.absent.empty() || lost != trace.events.end())
@@ -97,6 +106,8 @@ job::Job job_in(const sync::TraceHead& head, const std::string& path) {
 }
 
 std::vector<sync::Event> replay_in(job::Job& job, const std::string& path) {
+  if (job.faults.replicas > 0)
+    fail(Kind::usage, "a recording is repeated by servers alone, without standbys: --set faults.replicas=0");
   sync::Trace trace = sync::read_trace(path);
   const job::Job then = job_in(trace.head, path);
   if (!job.topology.servers) job.topology.servers = then.topology.servers;

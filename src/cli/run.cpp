@@ -9,19 +9,46 @@
 #include "cli/output.hpp"
 #include "cli/recording.hpp"
 #include "cli/verbs.hpp"
+#include "job/hosts.hpp"
 #include "job/read.hpp"
+#include "launch/children.hpp"
 #include "report/summary.hpp"
 #include "role/run.hpp"
+#include "wire/security.hpp"
 
 namespace dtrain::cli {
 namespace {
 
+/// Where roles from outside reach us: as given or, where other hosts are named, on all addresses.
+std::string listen_for(const Options& options, const job::Topology& topology) {
+  const bool elsewhere = !topology.hosts.empty() && topology.external + topology.external_servers > 0;
+  if (options.listen.empty()) return elsewhere ? "tcp://*:*" : "";
+  if (!options.listen.starts_with("tcp://"))
+    fail(Kind::usage,
+         "--listen {}: roles from outside come by TCP, and those of this machine need no --listen; give "
+         "tcp://ADDRESS:PORT",
+         options.listen);
+  return options.listen;
+}
+
+/// A token that nobody reads would be a secret in a strange place.
+void check_token_flags(const Options& options, const job::Topology& topology) {
+  if (wire::token_descriptor(options.token_file))
+    fail(Kind::usage, "--token-file names the file that the run writes its token to, and {} is none",
+         options.token_file);
+  if (options.insecure && job::launches_by_ssh(topology))
+    fail(Kind::usage,
+         "--insecure: roles that are started over ssh are handed a token and need no other care; leave it out, or set "
+         "topology.launch to print");
+}
+
 role::RunRequest request_for(const Options& options, job::Job job, std::string text) {
+  check_token_flags(options, job.topology);
   role::RunRequest request;
+  request.listen = listen_for(options, job.topology);
   request.job = std::move(job);
   request.job_text = std::move(text);
   request.out = options.out;
-  request.listen = options.listen;
   request.token_file = options.token_file;
   request.insecure = options.insecure;
   request.max_time = options.max_time;
@@ -32,6 +59,7 @@ role::RunRequest request_for(const Options& options, job::Job job, std::string t
   if (options.record && request.job.sync.policy == job::PolicyName::gossip)
     fail(Kind::usage, "no recording is kept under gossip: leave --record out");
   if (options.record) request.job.output.trace = true;
+  if (!options.chaos.empty()) request.chaos = role::parse_chaos(options.chaos);
   if (!options.replay.empty()) request.recording = replay_in(request.job, options.replay);
   return request;
 }
@@ -98,7 +126,7 @@ int run(const Options& options) {
     fail(Kind::usage, "--replay repeats a run from its beginning: it cannot go with --resume");
   if (options.resume && holds_a_run(options.out)) return resume_folder(options, options.out);
   std::string warnings;
-  job::Job job = job::load_job(options.job, options.set, &warnings);
+  job::Job job = job::load_job(options.job, options.set, &warnings, launch::host_name());
   warn(warnings);
   return run_and_report(options, request_for(options, std::move(job), read_file(options.job, Kind::job)));
 }

@@ -110,8 +110,10 @@ plan::Plan plan_of(const Subject& subject, const job::Sync& policy) {
 job::Job simulated(job::Job job, const Options& options) {
   job::Topology& topology = job.topology;
   topology.external = topology.external_servers = 0;
+  topology.hosts.clear();
   topology.kind = job::TopologyKind::parameter_server;
   topology.workers = topology.data_ranks();
+  topology.max_workers.reset();
   topology.split = {};
   topology.memory = 0;
   topology.servers = options.servers > 0 ? options.servers : std::max<std::int64_t>(1, topology.servers.value_or(1));

@@ -18,6 +18,7 @@ int eval(const Options& options);
 int predict(const Options& options);
 int inspect(const Options& options);
 int verify(const Options& options);
+int verify_resume(const Options& options);  ///< verify resume
 int data(const Options& options);
 int data_info(const Options& options);
 int data_convert(const Options& options);  ///< data info

@@ -1,4 +1,4 @@
-/// verify WHAT FILE: holds what a run says of itself against what it promised.
+/// verify trace FILE: holds what a run says of itself against what it promised.
 
 #include <set>
 
@@ -71,6 +71,10 @@ int verify_trace(const Options& options) {
 }  // namespace
 
 int verify(const Options& options) {
+  const bool resume = options.what == "resume";
+  if (!resume && (options.at > 0 || !options.set.empty()))
+    fail(Kind::usage, "--at and --set go with dtrain verify resume: a trace is of a run that is over");
+  if (resume) return verify_resume(options);
   if (options.what == "trace") return verify_trace(options);
   fail(Kind::internal, "verify has nothing to hold a {} against", options.what);
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "data/portion.hpp"
+#include "job/places.hpp"
 
 namespace dtrain::data {
 namespace {
@@ -31,7 +32,7 @@ Division::Division(const job::Job& job, const Facts& facts, std::vector<int> act
   if (rows_ > Index{0xffffffff}) fail(Kind::data, "{} training rows: more than 2^32 - 1 cannot be numbered", rows_);
   if (shard_) {
     const Index highest = active.empty() ? 0 : active.back() + 1;
-    first_.resize(static_cast<std::size_t>(std::max<Index>(job.topology.data_ranks(), highest)) + 1);
+    first_.resize(static_cast<std::size_t>(std::max<Index>(job::places(job.topology), highest)) + 1);
     size_shards();
     deal_steps();
   }

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "data/portion.hpp"
+#include "job/places.hpp"
 
 namespace dtrain::data {
 namespace {
@@ -149,7 +150,7 @@ std::size_t shard_of(job::PartitionBy by, std::uint64_t seed, Index row, Index r
 }
 
 Shards cut_shards(const job::Job& job, std::span<const std::uint32_t> classes, std::vector<std::string> names) {
-  const Index rows = std::ssize(classes), shards = job.topology.data_ranks();
+  const Index rows = std::ssize(classes), shards = job::places(job.topology);
   Shards out;
   out.rows.assign(static_cast<std::size_t>(shards), Counts(names.size(), 0));
   const Counts of_class = count_classes(classes, names.size());

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/error.hpp"
+#include "job/places.hpp"
 
 namespace dtrain::data {
 namespace {
@@ -18,19 +19,21 @@ std::vector<int> first_ranks(std::int64_t n) {
 
 Worklist::Worklist(const job::Job& job, const Facts& facts)
     : shard_(job.data.sharing == job::Sharing::shard),
-      ranks_(static_cast<int>(job.topology.data_ranks())),
-      division_(job, facts, first_ranks(job.topology.data_ranks())),
+      ranks_(static_cast<int>(job::places(job.topology))),
+      parts_(shard_ ? ranks_ : static_cast<int>(job.topology.data_ranks())),
+      division_(job, facts, first_ranks(parts_)),
       active_(static_cast<std::size_t>(ranks_), true),
       in_time_(active_),
       again_(shard_ ? active_.size() : 1),
       fresh_(again_.size(), 0),
       now_(active_.size()) {
   steps_ = division_.total_steps();
+  std::fill(active_.begin() + job.topology.data_ranks(), active_.end(), false);
   deal();
 }
 
 bool Worklist::over(std::size_t queue) const {
-  return again_[queue].empty() && fresh_[queue] == steps_ * (shard_ ? 1 : ranks_);
+  return again_[queue].empty() && fresh_[queue] == steps_ * (shard_ ? 1 : parts_);
 }
 
 /// The next portion of a queue: what was dropped first, then what nobody has tried. It may be one without rows.
@@ -40,7 +43,7 @@ std::optional<Worklist::Portion> Worklist::take(std::size_t queue) {
     again_[queue].pop_front();
     return portion;
   }
-  const Index parts = shard_ ? 1 : ranks_, at = fresh_[queue]++;
+  const Index parts = shard_ ? 1 : parts_, at = fresh_[queue]++;
   const Portion portion{at / parts, shard_ ? static_cast<int>(queue) : static_cast<int>(at % parts), 0};
   return division_.count(portion.step, portion.part) > 0 ? std::optional(portion) : std::nullopt;
 }
@@ -77,6 +80,11 @@ void Worklist::settle(const std::vector<int>& folded) {
 }
 
 void Worklist::lose(int rank) { active_.at(static_cast<std::size_t>(rank)) = false; }
+
+void Worklist::set_active(const std::vector<int>& active) {
+  std::fill(active_.begin(), active_.end(), false);
+  for (const int rank : active) active_.at(static_cast<std::size_t>(rank)) = true;
+}
 
 bool Worklist::finished() const {
   for (std::size_t queue = 0; queue < again_.size(); ++queue)

@@ -36,6 +36,8 @@ class Worklist {
   void settle(const std::vector<int>& folded);
   /// From the next round on. What the rank works on now counts as dropped if the round ends without it.
   void lose(int rank);
+  /// These have something to do from the next round on. What anybody works on now stays as lose() has it.
+  void set_active(const std::vector<int>& active);
 
   /// Nobody has anything left to do.
   bool finished() const;
@@ -55,7 +57,7 @@ class Worklist {
 
   bool shard_;
   Index steps_;
-  int ranks_;
+  int ranks_, parts_;  ///< places; and parts of a step, of which a rank that joins may do any
   Division division_;
   std::vector<bool> active_, in_time_;       ///< per rank; in_time_: in the round before
   std::vector<std::deque<Portion>> again_;   ///< per queue: one for all, or under shard one a rank

@@ -53,6 +53,10 @@ Spot Rules::spot(Paths paths) const {
 void check_name(Rules& rules) {
   const std::string& name = rules.job.name;
   if (!rules.given("name") || !rules.sound({"name"})) return;
+  constexpr std::size_t longest = 200;  // of a file's name of 255 bytes; NAME-17 has to fit too
+  if (name.size() > longest)
+    return rules.error({"name"}, "name becomes the name of the run's folder: it may have {} bytes, this one has {}",
+                       longest, name.size());
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
     rules.error({"name"},
                 "name becomes the name of the run's folder: it may not be empty, . or .., nor have a /, got {}",

@@ -53,6 +53,7 @@ void check_columns(Rules& rules);  ///< called by check_data()
 void check_train(Rules& rules);
 void check_cluster(Rules& rules);
 void check_split(Rules& rules);  ///< called by check_cluster()
+void check_hosts(Rules& rules);  ///< called by check_cluster()
 void check_sync(Rules& rules);
 void check_assertions(Rules& rules);
 

@@ -3,6 +3,7 @@
 #include "job/catalogue.hpp"
 #include "job/check.hpp"
 #include "job/distribution.hpp"
+#include "job/places.hpp"
 #include "job/resolve.hpp"
 
 namespace dtrain::job {
@@ -63,6 +64,7 @@ void check_servers(Rules& rules) {
                 "topology.external_servers is {}, but there are {} servers in all, external ones included",
                 topology.external_servers, servers);
   const bool none = topology.servers == 0;
+  if (!topology.hosts.empty()) return;  // check_hosts() tells of those that have no server
   if (none && topology.data_ranks() > 1) {
     rules.error({"topology.servers"}, "{} need {}: set topology.servers to {} or more, or auto", sharers(rules),
                 cells > 1 ? "servers for each part of the network" : "a server", cells);
@@ -118,21 +120,107 @@ void check_peers(Rules& rules) {
                 kind);
   if (topology.workers > 1 && !is_split(rules) && rules.job.faults.on_worker_loss == OnWorkerLoss::keep_going)
     rules.error({"faults.on_worker_loss", "topology.kind"},
-                "a run without servers needs all its workers: set faults.on_worker_loss to stop, or topology.kind to "
-                "parameter_server");
+                "a run without servers needs all its workers: set faults.on_worker_loss to stop or restart, or "
+                "topology.kind to parameter_server");
+}
+
+/// Empty places, which workers may take while the run goes on.
+void check_places(Rules& rules) {
+  const Topology& topology = rules.job.topology;
+  if (!topology.max_workers || !rules.sound({"topology.max_workers", "topology.workers"})) return;
+  const std::int64_t most = *topology.max_workers;
+  const auto refuse = [&](const char* other, const std::string& why) {
+    rules.error({"topology.max_workers", other},
+                "topology.max_workers is {}, but topology.workers is {} and {}: leave topology.max_workers out", most,
+                topology.workers, why);
+  };
+  if (most < topology.workers)
+    rules.error({"topology.max_workers"},
+                "topology.max_workers is {}, but topology.workers is {}: a run begins with "
+                "all of these",
+                most, topology.workers);
+  if (most <= topology.workers) return;
+  if (is_split(rules))
+    refuse("topology.split", "nobody can join a network that is split");
+  else if (!has_servers(topology) && rules.sound({"topology.kind"}))
+    refuse("topology.kind", "without servers nobody can join a run that has begun");
+  else if (topology.servers == 0)
+    refuse("topology.servers", "nobody can join a run in one process");
+  else if (rules.job.data.sharing == Sharing::peer)
+    refuse("data.sharing", "data.sharing: peer has given all rows to those who began");
+}
+
+void check_restart(Rules& rules) {
+  const Job& job = rules.job;
+  if (job.faults.on_worker_loss != OnWorkerLoss::restart || job.data.sharing != Sharing::peer || is_split(rules) ||
+      !has_servers(job.topology))
+    return;
+  rules.error({"faults.on_worker_loss", "data.sharing"},
+              "data.sharing: peer gives a worker rows to hold for the others when the run begins, so that nobody can "
+              "take its place: set faults.on_worker_loss to continue, or data.sharing to central");
 }
 
 void check_faults(Rules& rules) {
   const Faults& faults = rules.job.faults;
   const std::int64_t workers = rules.job.topology.workers;
   if (!rules.sound({"topology.workers"})) return;
+  check_restart(rules);
   if (faults.min_workers > workers)
     rules.error({"faults.min_workers"}, "faults.min_workers is {}, but topology.workers is {}", faults.min_workers,
                 workers);
-  if (faults.on_worker_loss == OnWorkerLoss::keep_going && workers == 1)
+  if (faults.on_worker_loss == OnWorkerLoss::keep_going && workers == 1 && !grows(rules.job.topology))
     rules.idle("faults.on_worker_loss", "without its only worker the run cannot go on");
+  if (is_alone(rules)) rules.idle("faults.max_restarts", "a run in one process has no roles to start anew");
   if (faults.on_worker_loss == OnWorkerLoss::stop && rules.sound({"faults.on_worker_loss"}))
     rules.idle("faults.min_workers", "faults.on_worker_loss is stop");
+}
+
+/// Where workers step by themselves, each clips its own gradient.
+bool clips_at_servers(PolicyName policy) {
+  using P = PolicyName;
+  return policy != P::local && policy != P::bmuf && policy != P::easgd;
+}
+
+/// What a standby would have to know beside a slice is refused.
+void check_replicas(Rules& rules) {
+  const Job& job = rules.job;
+  if (job.faults.replicas == 0 || !rules.sound({"faults.replicas", "topology.kind", "sync.policy"})) return;
+  if (!has_servers(job.topology))
+    return rules.error({"faults.replicas", "topology.kind"},
+                       "faults.replicas keeps servers' slices, and topology.kind is {}, which has none: set "
+                       "faults.replicas to 0, or topology.kind to parameter_server",
+                       topology_name(job.topology.kind));
+  if (is_single(rules)) return rules.idle("faults.replicas", "a run without servers has no slices to keep");
+  if (is_split(rules))
+    rules.error({"faults.replicas", "topology.split.pipeline", "topology.split.tensor"},
+                "faults.replicas is not for networks that are split: set it to 0");
+  if (job.topology.external_servers > 0)
+    rules.error({"faults.replicas", "topology.external_servers"},
+                "faults.replicas starts standbys beside servers of this machine, and topology.external_servers is {}: "
+                "set one of the two to 0",
+                job.topology.external_servers);
+  if (job.sync.policy == PolicyName::quorum || job.sync.policy == PolicyName::adaptive)
+    rules.error({"faults.replicas", "sync.policy"},
+                "under {} a server decides by what only it has seen, which no standby keeps: set faults.replicas to 0, "
+                "or sync.policy to another",
+                policy_name(job.sync.policy));
+  if (job.faults.on_worker_loss != OnWorkerLoss::stop)
+    rules.error({"faults.replicas", "faults.on_worker_loss"},
+                "faults.replicas needs faults.on_worker_loss: stop, since a standby does not keep who takes part: set "
+                "faults.replicas to 0, or faults.on_worker_loss to stop");
+  if (grows(job.topology))
+    rules.error({"faults.replicas", "topology.max_workers"},
+                "faults.replicas is for a run whose workers stay the same, and topology.max_workers lets it grow: set "
+                "faults.replicas to 0, or leave topology.max_workers out");
+  if (job.sync.compensation == Compensation::delay)
+    rules.error({"faults.replicas", "sync.compensation"},
+                "sync.compensation: delay looks at weights that workers had, which no standby keeps: set "
+                "faults.replicas to 0, or sync.compensation to another");
+  if (job.train.clip_norm > 0 && job.topology.servers.value_or(1) > 1 && clips_at_servers(job.sync.policy))
+    rules.error({"faults.replicas", "train.clip_norm", "topology.servers"},
+                "{} servers tell each other sums of squares for train.clip_norm, which no standby keeps: set "
+                "topology.servers to 1, or faults.replicas to 0",
+                *job.topology.servers);
 }
 
 void check_links(Rules& rules) {
@@ -175,7 +263,7 @@ void check_injection(Rules& rules) {
 
 bool is_single(const Rules& rules) {
   const Topology& topology = rules.job.topology;
-  const bool outsiders = topology.external > 0 || topology.external_servers > 0;
+  const bool outsiders = topology.external > 0 || topology.external_servers > 0 || grows(topology);
   if (!has_servers(topology)) return topology.data_ranks() == 1;
   return topology.servers == 0 || (!topology.servers && topology.data_ranks() == 1 && !outsiders);
 }
@@ -191,12 +279,15 @@ void check_train(Rules& rules) {
 }
 
 void check_cluster(Rules& rules) {
+  check_hosts(rules);
   check_servers(rules);
   check_split(rules);
   check_kind(rules);
   check_peers(rules);
   if (is_alone(rules)) rules.idle("topology.transport", "a run in one process exchanges nothing");
+  check_places(rules);
   check_faults(rules);
+  check_replicas(rules);
   check_links(rules);
   check_injection(rules);
 }

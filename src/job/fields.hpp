@@ -5,6 +5,7 @@
   [](Job& job, std::size_t entry) -> decltype((job.list[entry].field)) { return job.list[entry].field; }
 #define LAYER_FIELD(field) ENTRY_FIELD(model.layers, field)
 #define COLUMN_FIELD(field) ENTRY_FIELD(data.columns, field)
+#define HOST_FIELD(field) ENTRY_FIELD(topology.hosts, field)
 /// The list itself.
 #define LIST_FIELD(list)                                                                                      \
   ListAccess {                                                                                                \

@@ -203,17 +203,36 @@ struct Split {
   bool operator==(const Split&) const = default;
 };
 
+/// How roles on other hosts are started: over ssh, or by a person who is told the lines.
+enum class Launch { ssh, print };
+
+/// One `topology.hosts` entry.
+struct HostRoles {
+  std::string host;  ///< as ssh takes it, HOST or USER@HOST; localhost: the machine that `dtrain run` runs on
+  std::int64_t workers = 0;
+  std::int64_t servers = 0;
+  std::string data_dir;  ///< where the data lies there; "": where the job says
+  bool operator==(const HostRoles&) const = default;
+};
+
 struct Topology {
   TopologyKind kind = TopologyKind::parameter_server;
   Transport transport = Transport::shared_memory;
   std::int64_t workers = 1;
-  std::int64_t external = 0;            ///< how many of `workers` join from outside
+  std::int64_t external = 0;  ///< how many of `workers` join from outside
+  /// Places for workers, of which `workers` are taken when the run begins; absent (`auto`): as many as workers.
+  std::optional<std::int64_t> max_workers;
   std::int64_t external_servers = 0;    ///< how many of `servers` join from outside
   std::int64_t loaders = 1;             ///< processes that read and transform; sharing: staged
   std::optional<std::int64_t> servers;  ///< absent (`auto`): 0 for one local worker, 1 otherwise
   std::optional<std::int64_t> threads;  ///< absent (`auto`): cores / roles of the machine
   Split split;
   double memory = 0;  ///< bytes that a worker may have; 0: no limit
+  /// Ranks count through this list, of workers and of servers; workers, servers and externals follow from it
+  /// (job/hosts.hpp). Empty: all roles are local or join from outside.
+  std::vector<HostRoles> hosts;
+  Launch launch = Launch::ssh;
+  std::string program = "dtrain";  ///< on other hosts
   /// How many share the rows: each is one worker or, where the network is split, one of every cell.
   std::int64_t data_ranks() const { return std::max<std::int64_t>(1, workers / split.cells()); }
   bool operator==(const Topology&) const = default;
@@ -267,7 +286,7 @@ struct Checkpoint {
   bool operator==(const Checkpoint&) const = default;
 };
 
-enum class OnWorkerLoss { stop, keep_going };
+enum class OnWorkerLoss { stop, keep_going, restart };
 
 /// Faults made on purpose. `unit` times a draw of `compute` is what a step of a rank takes at least.
 struct Inject {
@@ -284,6 +303,8 @@ struct Faults {
   double join_within = 60;    ///< seconds until every role must have joined
   OnWorkerLoss on_worker_loss = OnWorkerLoss::stop;
   std::int64_t min_workers = 1;
+  std::int64_t max_restarts = 3;  ///< times that roles are started anew, or the run goes back to its last checkpoint
+  std::int64_t replicas = 0;      ///< servers beside its own that keep each slice: 0 or 1
   Inject inject;
   bool operator==(const Faults&) const = default;
 };

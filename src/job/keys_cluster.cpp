@@ -19,6 +19,28 @@ void add_split_keys(Keys& keys) {
       "of few of them (1f1b), or all forward and then all backward (gpipe). Both give the same gradient."));
 }
 
+void add_host_keys(Keys& keys) {
+  keys.push_back(map_list_key("topology.hosts", LIST_FIELD(topology.hosts), false, "[{host: node1, workers: 2}]",
+                              "The hosts of the run and the roles on each. The numbers of workers and servers follow "
+                              "from it, and ranks count through it from 0."));
+  keys.push_back(required_key(text_key("topology.hosts[].host", HOST_FIELD(host), "",
+                                       "The host as ssh takes it, HOST or USER@HOST; localhost, or the name of this "
+                                       "machine, for roles that are started here."),
+                              "host: node1"));
+  keys.push_back(
+      integer_key("topology.hosts[].workers", HOST_FIELD(workers), between(0, 10000), "0", "Workers on this host."));
+  keys.push_back(integer_key("topology.hosts[].servers", HOST_FIELD(servers), between(0, 1024), "0",
+                             "Parameter servers on this host."));
+  keys.push_back(path_key("topology.hosts[].data_dir", HOST_FIELD(data_dir), "",
+                          "Folder of the data on this host, where it is not data.dir."));
+  keys.push_back(choice_key<Launch>("topology.launch", JOB_FIELD(topology.launch),
+                                    {{"ssh", Launch::ssh}, {"print", Launch::print}}, "ssh",
+                                    "How roles on other hosts are started: over ssh, which must not ask for a "
+                                    "password, or by hand, with the lines that are printed."));
+  keys.push_back(text_key("topology.program", JOB_FIELD(topology.program), "dtrain",
+                          "What dtrain is called on other hosts: a path, or a name that their shell finds."));
+}
+
 void add_topology_keys(Keys& keys) {
   keys.push_back(map_key("topology", "Which processes there are."));
   keys.push_back(choice_key<TopologyKind>("topology.kind", JOB_FIELD(topology.kind),
@@ -41,6 +63,9 @@ void add_topology_keys(Keys& keys) {
                              "Processes that compute gradients, external ones included."));
   keys.push_back(integer_key("topology.external", JOB_FIELD(topology.external), between(0, 10000), "0",
                              "How many of the workers will join from outside."));
+  keys.push_back(auto_integer_key("topology.max_workers", JOB_FIELD(topology.max_workers), between(1, 10000),
+                                  "Most workers that a run may grow to: others may join while it goes on. auto is "
+                                  "topology.workers."));
   keys.push_back(integer_key(
       "topology.loaders", JOB_FIELD(topology.loaders), between(1, 1024), "1",
       "Processes that read rows under data.sharing: staged; as many others transform them for the workers."));
@@ -57,6 +82,7 @@ void add_topology_keys(Keys& keys) {
                            "Memory that each worker may have; a network that needs more is refused, or split; 0 sets "
                            "no limit."));
   add_split_keys(keys);
+  add_host_keys(keys);
 }
 
 void add_safety_keys(Keys& keys) {
@@ -70,12 +96,20 @@ void add_safety_keys(Keys& keys) {
                           "Time without progress after which a role counts as lost."));
   keys.push_back(
       time_key("faults.join_within", JOB_FIELD(faults.join_within), "60 s", "Time until every role must have joined."));
-  keys.push_back(
-      choice_key<OnWorkerLoss>("faults.on_worker_loss", JOB_FIELD(faults.on_worker_loss),
-                               {{"stop", OnWorkerLoss::stop}, {"continue", OnWorkerLoss::keep_going}}, "stop",
-                               "Whether a run ends or goes on when a worker is lost. Without servers it ends."));
+  keys.push_back(choice_key<OnWorkerLoss>(
+      "faults.on_worker_loss", JOB_FIELD(faults.on_worker_loss),
+      {{"stop", OnWorkerLoss::stop}, {"continue", OnWorkerLoss::keep_going}, {"restart", OnWorkerLoss::restart}},
+      "stop",
+      "What a run does when a worker is lost: end, go on with those that are left, or start "
+      "it anew."));
   keys.push_back(integer_key("faults.min_workers", JOB_FIELD(faults.min_workers), between(1, 10000), "1",
                              "Fewest workers with which a run goes on."));
+  keys.push_back(integer_key("faults.max_restarts", JOB_FIELD(faults.max_restarts), between(0, 1e6), "3",
+                             "How often in all a lost role is started anew, or the run goes back to its last "
+                             "checkpoint, before it ends."));
+  keys.push_back(integer_key("faults.replicas", JOB_FIELD(faults.replicas), between(0, 1), "0",
+                             "Servers beside its own that keep each slice of the weights, so that a server may be lost "
+                             "and nothing with it; not with faults.on_worker_loss other than stop."));
   keys.push_back(map_key("faults.inject", "Slowness made on purpose, to measure what a policy makes of it."));
   keys.push_back(distribution_key(
       "faults.inject.compute", JOB_FIELD(faults.inject.compute),

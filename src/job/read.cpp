@@ -7,6 +7,7 @@
 #include "job/bind.hpp"
 #include "job/distribution.hpp"
 #include "job/findings.hpp"
+#include "job/hosts.hpp"
 #include "job/tree.hpp"
 
 namespace dtrain::job {
@@ -41,7 +42,8 @@ bool ReadResult::ok() const {
                       [](const Diagnostic& d) { return d.severity == Diagnostic::Severity::error; });
 }
 
-ReadResult read_job(std::string text, const std::string& file, const std::vector<Override>& overrides) {
+ReadResult read_job(std::string text, const std::string& file, const std::vector<Override>& overrides,
+                    const std::string& machine) {
   constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
   if (text.substr(0, byte_order_mark.size()) == byte_order_mark) text.erase(0, byte_order_mark.size());
   ReadResult result;
@@ -52,6 +54,7 @@ ReadResult read_job(std::string text, const std::string& file, const std::vector
     for (const Override& override_text : overrides) apply_override(override_text, ++k, *root, findings);
     Given given;
     bind(*root, result.job, given, findings);
+    settle_hosts(result.job.topology, given, machine);
     resolve_paths(result.job, file);
     check(result.job, given, findings);
     if (result.job.name.empty()) result.job.name = name_from(file);
@@ -60,8 +63,9 @@ ReadResult read_job(std::string text, const std::string& file, const std::vector
   return result;
 }
 
-Job load_job(const std::string& file, const std::vector<Override>& overrides, std::string* warnings) {
-  ReadResult result = read_job(read_file(file, Kind::job), file, overrides);
+Job load_job(const std::string& file, const std::vector<Override>& overrides, std::string* warnings,
+             const std::string& machine) {
+  ReadResult result = read_job(read_file(file, Kind::job), file, overrides, machine);
   if (!result.ok()) throw Error(Kind::job, render(result));
   if (warnings) *warnings = render(result);
   return std::move(result.job);

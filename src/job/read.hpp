@@ -31,8 +31,10 @@ using Override = std::string;
 
 /// Reads `text`; `file` names it in messages and relative paths start at its folder. Never throws for a wrong job:
 /// unknown keys (with the nearest known one), keys given twice, wrong types, values out of range, several documents,
-/// aliases that build cycles, and keys that contradict each other are all diagnostics, as many as there are.
-ReadResult read_job(std::string text, const std::string& file, const std::vector<Override>& overrides = {});
+/// aliases that build cycles, and keys that contradict each other are all diagnostics, as many as there are. `machine`:
+/// a name that means localhost in topology.hosts; "" for none.
+ReadResult read_job(std::string text, const std::string& file, const std::vector<Override>& overrides = {},
+                    const std::string& machine = {});
 
 /// The diagnostics as they are printed:
 ///   configs/a.yaml:14:14: error: sync.staleness must be at least 0, got -3
@@ -42,7 +44,8 @@ std::string render(const ReadResult& result);
 
 /// Reads a file; throws Error(Kind::job) whose message is render() (several lines) if there is any error.
 /// Kind::job too if the file is missing. Warnings are returned through `warnings` as rendered text.
-Job load_job(const std::string& file, const std::vector<Override>& overrides, std::string* warnings = nullptr);
+Job load_job(const std::string& file, const std::vector<Override>& overrides, std::string* warnings = nullptr,
+             const std::string& machine = {});
 
 /// The whole job as YAML: read_job(write_job(job)) gives the same job, on every machine (paths are absolute).
 std::string write_job(const Job& job);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 
@@ -29,9 +30,11 @@ class Descriptor {
     ::close(fd);
   }
   ~Descriptor() { close(); }
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
   void close() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
@@ -163,9 +166,38 @@ void let_children_be_waited_for() {
   ::sigaction(SIGCHLD, &action, nullptr);
 }
 
-pid_t start(const Command& command) {
-  const Descriptor input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (input.get() < 0) fail_start(command, "/dev/null", errno);
+std::string signal_text(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name != nullptr ? fmt::format("signal {} (SIG{})", signal, name) : fmt::format("signal {}", signal);
+}
+
+/// Both ends of a child's stdin, with all that it is given in between; only the near one if it is given nothing.
+struct Input {
+  Descriptor near, far;
+};
+Input open_input(const Command& command) {
+  if (command.input.empty()) {
+    const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null < 0) fail_start(command, "/dev/null", errno);
+    return {Descriptor(null), Descriptor(-1)};
+  }
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) fail_start(command, "a pipe", errno);
+  Input input{Descriptor(ends[0]), Descriptor(ends[1])};
+  const auto size = static_cast<ssize_t>(command.input.size());
+  if (size > PIPE_BUF || ::write(input.far.get(), command.input.data(), command.input.size()) != size)
+    fail_start(command, "its input", errno);
+  return input;
+}
+
+/// A running program and our end of its stdin.
+struct Started {
+  pid_t pid;
+  int input;
+};
+
+Started start(const Command& command) {
+  Input input = open_input(command);
   const Descriptor log(::open(command.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (log.get() < 0) fail_start(command, "its log " + command.log.string(), errno);
   int ends[2];
@@ -173,13 +205,14 @@ pid_t start(const Command& command) {
   const Descriptor from_child(ends[0]);
   Descriptor to_parent(ends[1]);
 
-  std::vector<std::string> arguments{"dtrain"};
+  const bool ours = command.binary == Command().binary;
+  std::vector<std::string> arguments{ours ? "dtrain" : command.binary.filename().string()};
   arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());
   auto environment = environment_of(command);
   auto argument_pointers = pointers_to(arguments), environment_pointers = pointers_to(environment);
   let_children_be_waited_for();
   const pid_t pid = fork_into({command.binary.c_str(), argument_pointers.data(), environment_pointers.data(),
-                               input.get(), log.get(), to_parent.get(), ::getpid()});
+                               input.near.get(), log.get(), to_parent.get(), ::getpid()});
   if (pid < 0) fail_start(command, "fork", errno);
   to_parent.close();
   if (const auto failure = read_failure(from_child.get())) {
@@ -187,21 +220,24 @@ pid_t start(const Command& command) {
     const std::string step = failure->step == step_program ? command.binary.string() : steps[failure->step];
     fail_start(command, step, failure->code);
   }
-  return pid;
+  return {pid, input.far.release()};
 }
 
 }  // namespace
 
 std::string Exit::text() const {
-  if (signal == 0) return fmt::format("exited with status {}", code);
-  const char* name = ::sigabbrev_np(signal);
-  return name != nullptr ? fmt::format("was killed by signal {} (SIG{})", signal, name)
-                         : fmt::format("was killed by signal {}", signal);
+  return signal == 0 ? fmt::format("exited with status {}", code) : "was killed by " + signal_text(signal);
 }
 
-Child::Child(const Command& command) : name_(command.name), pid_(start(command)), pidfd_(open_pidfd(pid_)) {
+std::string Stop::text() const { return "was stopped by " + signal_text(signal); }
+
+Child::Child(const Command& command) : name_(command.name) {
+  const Started started = start(command);
+  pid_ = started.pid, input_ = started.input;
+  pidfd_ = open_pidfd(pid_);
   if (pidfd_ >= 0) return;
   const int code = errno;
+  close_input();
   ::kill(pid_, SIGKILL);
   reap(pid_, 0);
   fail_start(command, "pidfd_open", code);
@@ -210,22 +246,31 @@ Child::Child(const Command& command) : name_(command.name), pid_(start(command))
 Child::Child(Child&& other) noexcept
     : name_(std::move(other.name_)),
       pid_(std::exchange(other.pid_, -1)),
+      input_(std::exchange(other.input_, -1)),
       pidfd_(std::exchange(other.pidfd_, -1)),
-      exit_(other.exit_) {}
+      exit_(other.exit_),
+      stop_(other.stop_) {}
 
 Child& Child::operator=(Child&& other) noexcept {
   std::swap(name_, other.name_);
   std::swap(pid_, other.pid_);
+  std::swap(input_, other.input_);
   std::swap(pidfd_, other.pidfd_);
   std::swap(exit_, other.exit_);
+  std::swap(stop_, other.stop_);
   return *this;
 }
 
 Child::~Child() {
+  close_input();
   if (pid_ < 0) return;
   signal(SIGKILL);
   if (!exit_) reap(pid_, 0);
   ::close(pidfd_);
+}
+
+void Child::close_input() {
+  if (input_ >= 0) ::close(std::exchange(input_, -1));
 }
 
 std::optional<Exit> Child::ended() {
@@ -233,11 +278,26 @@ std::optional<Exit> Child::ended() {
   return exit_;
 }
 
+/// The kernel tells of each stop and each continuation once.
+std::optional<Stop> Child::stopped() {
+  for (;;) {
+    siginfo_t info{};
+    const int done = ::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WCONTINUED | WNOHANG);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0 || info.si_pid == 0) return stop_;
+    if (info.si_code == CLD_STOPPED)
+      stop_ = Stop{info.si_status, Clock::now()};
+    else
+      stop_.reset();
+  }
+}
+
 void Child::signal(int number) {
   if (!ended()) ::kill(pid_, number);  // not reaped yet: the number cannot be another process's
 }
 
 Exit Child::finish(Seconds within) {
+  close_input();
   const Deadline deadline(within);
   while (!ended()) {
     if (deadline.passed()) {
@@ -249,6 +309,16 @@ Exit Child::finish(Seconds within) {
     ::poll(&item, 1, deadline.milliseconds(60'000));
   }
   return *exit_;
+}
+
+bool input_ended(int descriptor) {
+  pollfd item{descriptor, POLLIN, 0};
+  while (::poll(&item, 1, 0) == 1) {
+    char ignored[256];
+    const ssize_t got = ::read(descriptor, ignored, sizeof ignored);
+    if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) return true;
+  }
+  return false;
 }
 
 void die_with_parent() {

@@ -3,13 +3,14 @@
 ///
 /// A child is this very binary; it dies with its parent (parent-death signal, then getppid), ignores SIGINT and SIGTERM
 /// of the terminal's group by being told so, and writes stdout and stderr to a log file. It inherits no descriptor but
-/// these, and stdin from /dev/null.
+/// these, and stdin, from /dev/null or a pipe.
 ///
 /// The kernel's parent is a thread: start children from one that lives as long as they shall (the main thread).
 
 #include <signal.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -25,7 +26,8 @@ struct Command {
   std::vector<std::string> arguments;                            ///< after the binary itself
   std::vector<std::pair<std::string, std::string>> environment;  ///< added to ours
   std::filesystem::path log;                                     ///< stdout and stderr are appended to it
-  std::filesystem::path binary = "/proc/self/exe";               ///< another one only in tests
+  std::filesystem::path binary = "/proc/self/exe";               ///< another one in tests, and to reach other hosts
+  std::string input{};  ///< on stdin, which then stays open as long as the Child; "": stdin is /dev/null
 };
 
 /// How long an OpenMP thread spins before it sleeps. libgomp's default collapses (tenfold and more) when cores are
@@ -48,6 +50,14 @@ struct Exit {
   std::string text() const;
 };
 
+/// Since when a child has been stopped (SIGSTOP, Ctrl-Z), as far as has been looked, and by which signal.
+struct Stop {
+  int signal = 0;
+  Clock::time_point since;
+  /// "was stopped by signal 19 (SIGSTOP)"
+  std::string text() const;
+};
+
 /// One process. Used by one thread at a time.
 class Child {
  public:
@@ -64,17 +74,25 @@ class Child {
   int descriptor() const { return pidfd_; }
   /// How it ended, once it has. Never blocks.
   std::optional<Exit> ended();
+  /// Whether it is stopped: to be asked now and then, for nothing becomes readable. Never blocks.
+  std::optional<Stop> stopped();
   /// Nothing happens if it has ended.
   void signal(int number);
-  /// Waits until it has ended or the deadline passed; then SIGKILL. Returns how it ended.
+  /// Ends its stdin, waits until it has ended or the deadline passed; then SIGKILL. Returns how it ended.
   Exit finish(Seconds within);
 
  private:
+  void close_input();
   std::string name_;
   pid_t pid_ = -1;
+  int input_ = -1;  ///< our end of its stdin
   int pidfd_ = -1;
   std::optional<Exit> exit_;
+  std::optional<Stop> stop_;
 };
+
+/// Whether nothing more will come by this descriptor: its other end is closed. Never blocks; drops what is there.
+bool input_ended(int descriptor);
 
 /// The environment variable in which a child finds the process id of its parent.
 inline constexpr const char* parent_variable = "DTRAIN_PARENT";
@@ -93,7 +111,8 @@ class Signals {
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
   int descriptor() const { return fd_; }
-  /// Signals received so far (first: finish the step; second: at once); 0 if none. Clears readability.
+  /// Signals received so far (first: finish the step; second: at once); 0 if none. What follows within 0.1 s is the
+  /// same one. Clears readability.
   int count();
   /// The number of the last one; 0 if none.
   int last() const;
@@ -113,8 +132,16 @@ int cores(const std::filesystem::path& root = "/");
 std::size_t memory_bytes(const std::filesystem::path& root = "/");
 std::string host_name();
 
+/// How many files this process may have open. raise_descriptor_limit() takes what the kernel lets anybody take: the
+/// soft limit becomes the hard one.
+struct DescriptorLimit {
+  std::uint64_t before = 0, now = 0;
+};
+DescriptorLimit raise_descriptor_limit();
+
 /// A fresh 0700 folder with a short name for Unix sockets, removed (with its content) by the destructor. Under
 /// $XDG_RUNTIME_DIR, $TMPDIR or /tmp: the first that can be written to and whose path leaves a socket's name 40 bytes.
+/// Its owner holds a lock on a file in it; the next one made there by the same user removes those whose owner is gone.
 class SocketFolder {
  public:
   SocketFolder();
@@ -125,6 +152,7 @@ class SocketFolder {
 
  private:
   std::filesystem::path path_;
+  int lock_ = -1;
 };
 
 }  // namespace dtrain::launch

@@ -1,4 +1,8 @@
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -78,6 +82,39 @@ std::int64_t memory_left(const fs::path& cgroup) {
   return std::max<std::int64_t>(0, *limit - used + value_of(text_of(cgroup / "memory.stat"), "inactive_file"));
 }
 
+/// In a socket folder: locked as long as its owner lives.
+constexpr const char* lock_name = "lock";
+
+/// Whoever finds the file finds it locked: it gets its name afterwards. -1 if there can be none; the folder is then
+/// left alone by all.
+int lock_folder(const fs::path& folder) {
+  const fs::path fresh = folder / "lock-";
+  const int fd = ::open(fresh.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd >= 0 && ::flock(fd, LOCK_EX | LOCK_NB) == 0 && ::rename(fresh.c_str(), (folder / lock_name).c_str()) == 0)
+    return fd;
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
+
+/// Whether it is ours, and its owner held a lock that nobody holds any more.
+bool is_stale(const fs::path& folder) {
+  struct stat info {};
+  if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid()) return false;
+  const int fd = ::open((folder / lock_name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return false;
+  const bool free = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+  ::close(fd);
+  return free;
+}
+
+/// What runs left behind that were killed.
+void remove_stale_folders(const fs::path& base) {
+  std::error_code ignored;
+  for (auto entry = fs::directory_iterator(base, ignored); entry != fs::directory_iterator(); entry.increment(ignored))
+    if (entry->path().filename().string().starts_with("dt-") && is_stale(entry->path()))
+      fs::remove_all(entry->path(), ignored);
+}
+
 }  // namespace
 
 int cores(const fs::path& root) {
@@ -97,6 +134,15 @@ std::string host_name() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
+DescriptorLimit raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  const rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+  return {before, limit.rlim_cur};
+}
+
 SocketFolder::SocketFolder() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -108,6 +154,8 @@ SocketFolder::SocketFolder() {
     if (base.empty() || base.front() != '/' || folder.size() > longest_folder) continue;
     if (::mkdtemp(folder.data()) != nullptr) {
       path_ = folder;
+      lock_ = lock_folder(path_);
+      remove_stale_folders(base);
       return;
     }
     code = errno;
@@ -118,6 +166,7 @@ SocketFolder::SocketFolder() {
 SocketFolder::~SocketFolder() {
   std::error_code ignored;
   fs::remove_all(path_, ignored);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 }  // namespace dtrain::launch

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <ctime>
 
 #include "base/error.hpp"
 #include "launch/children.hpp"
@@ -16,10 +17,24 @@ namespace {
 std::atomic<int> handler_descriptor{-1};
 std::atomic<int> last_signal{0};
 std::atomic<int> received{0};
-static_assert(std::atomic<int>::is_always_lock_free, "a handler may not wait for a lock");
+std::atomic<std::int64_t> heard_at_ms{0};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free,
+              "a handler may not wait for a lock");
+
+/// timeout(1), among others, signals a process and then its group: what follows at once was meant once.
+bool is_echo() {
+  constexpr std::int64_t echo_ms = 100;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  if (received.load() > 0 && ms - heard_at_ms.load() < echo_ms) return true;
+  heard_at_ms.store(ms);
+  return false;
+}
 
 void note(int number) {
   const int saved = errno;
+  if (is_echo()) return;
   last_signal.store(number);
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(handler_descriptor.load(), &one, sizeof one);

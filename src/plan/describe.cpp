@@ -10,10 +10,13 @@
 #include "base/text.hpp"
 #include "data/division.hpp"
 #include "job/catalogue.hpp"
+#include "job/hosts.hpp"
+#include "job/places.hpp"
 #include "plan/describe_cells.hpp"
 #include "plan/packing.hpp"
 #include "plan/plan.hpp"
 #include "plan/sparse.hpp"
+#include "plan/standby.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::plan {
@@ -220,12 +223,30 @@ std::string shards_table(const data::Shards& shards) {
   return out + "\n";
 }
 
+/// Where a role runs, if not as a matter of course here.
+std::string place_words(const Plan& plan, const job::HostRoles* host, bool external) {
+  if (plan.job.topology.hosts.empty()) return external ? ", joins from outside" : "";
+  return host == nullptr ? "" : ", on " + host->host;
+}
+
+/// The same for programs.
+void put_host(Json& role, const job::HostRoles* host) {
+  if (host != nullptr) role["host"] = host->host;
+}
+
+std::string hosts_words(const Plan& plan) {
+  const job::Topology& topology = plan.job.topology;
+  return job::describe_hosts(topology) +
+         (topology.launch == job::Launch::ssh ? "; started over ssh" : "; started by hand");
+}
+
 }  // namespace
 
 Json to_json(const Plan& plan) {
   Json out;
   out["weights"] = plan.layout.total;
   out["workers"] = plan.processes();
+  if (job::grows(plan.job.topology)) out["places"] = plan.places();
   out["servers"] = plan.servers;
   out["threads"] = plan.threads;
   out["policy"] = job::policy_name(plan.job.sync.policy);
@@ -256,14 +277,22 @@ Json to_json(const Plan& plan) {
                             {"end", slice.end},
                             {"pieces", pieces},
                             {"memory_bytes", server_memory(plan, m).total()}});
+    put_host(out["roles"].back(), job::host_of_server(plan.job.topology, m));
   }
+  for (int m = 0; plan.job.faults.replicas > 0 && m < plan.servers; ++m)
+    out["roles"].push_back({{"role", "standby"},
+                            {"rank", m},
+                            {"bytes_per_update", kept_bytes(plan, m)},
+                            {"memory_bytes", standby_memory(plan, m).total()}});
   const std::vector<Index> counts = first_step_counts(plan);
-  for (int rank = 0; rank < plan.processes(); ++rank)
+  for (int rank = 0; rank < plan.processes(); ++rank) {
     out["roles"].push_back({{"role", "worker"},
                             {"rank", rank},
                             {"batch_rows", counts[static_cast<std::size_t>(plan.grid.data_of(rank))]},
-                            {"external", rank >= plan.processes() - plan.job.topology.external},
+                            {"external", job::is_external_worker(plan.job.topology, rank, plan.processes())},
                             {"memory_bytes", worker_memory(plan.of_cell(plan.grid.cell_of(rank))).total()}});
+    put_host(out["roles"].back(), job::host_of_worker(plan.job.topology, rank));
+  }
   if (plan.grid.split()) out.update(cells_json(plan));
   out["sharing"] = {{"loaders", plan.loaders()}};
   if (plan.loaders() > 0) out["sharing"]["ahead"] = plan.ahead();
@@ -290,6 +319,10 @@ std::string render(const Plan& plan) {
   line("sync", sync_words(plan));
   line("host", fmt::format("{}: {} cores, {} of memory; {} thread{} a role", plan.host.name, plan.host.cores,
                            human_bytes(double(plan.host.memory)), plan.threads, plan.threads == 1 ? "" : "s"));
+  if (!plan.job.topology.hosts.empty()) line("hosts", hosts_words(plan));
+  if (job::grows(plan.job.topology))
+    line("places", fmt::format("{} worker{} when the run begins; up to {} in all, who may join at any time",
+                               plan.workers, plan.workers == 1 ? "" : "s", plan.places()));
   if (plan.grid.split()) line("grid", grid_words(plan));
   if (plan.grid.pipeline > 1) line("pipeline", pipeline_words(plan));
   if (plan.grid.split()) line("replica", replica_words(plan));
@@ -302,19 +335,25 @@ std::string render(const Plan& plan) {
   if (plan.grid.split()) out += cells_table(plan) + "\n";
   for (int m = 0; m < plan.servers; ++m) {
     const Slice& slice = slice_of(plan, m);
-    line(fmt::format("server {}", m), fmt::format("weights {}..{} ({}) in {} piece{}: {}; {} of memory", slice.begin,
+    line(fmt::format("server {}", m), fmt::format("weights {}..{} ({}) in {} piece{}: {}{}; {} of memory", slice.begin,
                                                   slice.end, human_bytes(4.0 * double(slice.end - slice.begin)),
                                                   slice.pieces.size(), slice.pieces.size() == 1 ? "" : "s",
                                                   layer_words(plan.of_cell(plan.cell_of_server(m)).layout, slice),
+                                                  place_words(plan, job::host_of_server(plan.job.topology, m), false),
                                                   human_bytes(double(server_memory(plan, m).total()))));
   }
+  for (int m = 0; plan.job.faults.replicas > 0 && m < plan.servers; ++m)
+    line(fmt::format("standby {}", m),
+         fmt::format("keeps what server {} has: {} of each update; {} of memory", m, human_bytes(kept_bytes(plan, m)),
+                     human_bytes(double(standby_memory(plan, m).total()))));
   const std::vector<Index> counts = first_step_counts(plan);
   for (int rank = 0; rank < plan.processes(); ++rank)
     line(fmt::format("worker {}", rank),
          fmt::format("{}{} rows a step{}; {} of memory",
                      plan.grid.split() ? fmt::format("cell {}, ", plan.grid.cell_of(rank)) : "",
                      counts[static_cast<std::size_t>(plan.grid.data_of(rank))],
-                     rank >= plan.processes() - plan.job.topology.external ? ", joins from outside" : "",
+                     place_words(plan, job::host_of_worker(plan.job.topology, rank),
+                                 job::is_external_worker(plan.job.topology, rank, plan.processes())),
                      human_bytes(double(worker_memory(plan.of_cell(plan.grid.cell_of(rank))).total()))));
   if (!plan.facts.shards.rows.empty()) out += "\n" + shards_table(plan.facts.shards);
   for (const std::string& warning : plan.warnings) out += "warning: " + warning + "\n";

@@ -16,8 +16,10 @@ std::optional<double> needed_with(const Plan& plan, job::Job job, std::int64_t s
   for (job::Layer& layer : job.model.layers) layer.stage.reset();
   job.topology.split.pipeline = stages;
   job.topology.workers = plan.grid.data * job.topology.split.cells();
+  job.topology.max_workers.reset();
   job.topology.external = job.topology.external_servers = 0;
   job.topology.servers.reset();
+  job.topology.hosts.clear();
   job.topology.memory = 0;
   try {
     return double(worker_memory(make_plan(job, plan.host, plan.facts, plan.width)).total());

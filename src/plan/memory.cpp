@@ -9,6 +9,7 @@
 #include "plan/packing.hpp"
 #include "plan/plan.hpp"
 #include "plan/sparse.hpp"
+#include "plan/standby.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::plan {
@@ -133,9 +134,9 @@ Memory greatest_worker(const std::vector<Plan>& cells) {
 /// Contributions of all workers as a server has them: whole, where it reads them in their memory, or what came of them
 /// for its slice. What workers keep passes through on its way to a checkpoint.
 std::size_t pushed_bytes(const Plan& plan, Index slice_bytes) {
-  const int arenas = plan.exchanged_arenas() * plan.workers * (plan.undo_possible() ? 2 : 1);
-  const int kept = sync::traits(plan.job.sync).weights ? plan.workers * (1 + plan.worker_arenas()) : 0;
-  return (maps_others(plan) ? times(plan.workers * read_of_worker(plan), plan.step_bytes())
+  const int arenas = plan.exchanged_arenas() * plan.places() * (plan.undo_possible() ? 2 : 1);
+  const int kept = sync::traits(plan.job.sync).weights ? plan.places() * (1 + plan.worker_arenas()) : 0;
+  return (maps_others(plan) ? times(plan.places() * read_of_worker(plan), plan.step_bytes())
                             : times(arenas, slice_bytes)) +
          times(kept, slice_bytes);
 }
@@ -148,15 +149,26 @@ Memory server_memory(const Plan& plan, int rank) {
   const Index bytes = 4 * (slice.end - slice.begin);
   if (exchanges_rows(plan)) {  // in place, but while a snapshot leaves
     const double pushed = touched_bytes(plan) * double(slice.end - slice.begin) / double(plan.layout.total);
-    return {times(1 + plan.server_arenas(), bytes), times(plan.workers, std::llround(2 * pushed)), 0, idle_bytes};
+    return {times(1 + plan.server_arenas(), bytes), times(plan.places(), std::llround(2 * pushed)), 0, idle_bytes};
   }
   const int versions = versions_of(plan);
-  const int pulled = plan.job.sync.compensation == job::Compensation::delay ? plan.workers : 0;
+  const int pulled = plan.job.sync.compensation == job::Compensation::delay ? plan.places() : 0;
   // What was decoded or voted for, and what was made of that: at most as much.
   const Index change = sync::traits(plan.job.sync).votes ? bytes / 32 : bytes;
   const std::size_t packed = packs_changes(plan) ? times(1, bytes) + times(versions, change) : 0;
   return {times((1 + plan.server_arenas()) * versions + pulled, bytes), pushed_bytes(plan, bytes) + packed, 0,
           idle_bytes};
+}
+
+double kept_bytes(const Plan& plan, int rank) {
+  const Slice& slice = plan.slices[static_cast<std::size_t>(rank)];
+  return double(times(1 + plan.server_arenas(), 4 * (slice.end - slice.begin)));
+}
+
+Memory standby_memory(const Plan& plan, int rank) {
+  Memory memory = server_memory(plan, rank);
+  memory.buffers += times(maps_others(plan) ? versions_of(plan) : 1, std::llround(kept_bytes(plan, rank)));
+  return memory;
 }
 
 Memory worker_memory(const Plan& plan) {

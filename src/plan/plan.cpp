@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include "data/division.hpp"
+#include "job/hosts.hpp"
+#include "job/places.hpp"
 #include "job/resolve.hpp"
 #include "math/fold.hpp"
 #include "optim/optimizer.hpp"
@@ -25,7 +27,8 @@ Index blocks_of(const model::Layout& layout) { return (layout.total + block_weig
 int decide_servers(const Plan& plan, Index blocks, std::vector<std::string>& warnings) {
   const job::Topology& topology = plan.job.topology;
   if (topology.kind != job::TopologyKind::parameter_server) return 0;
-  const bool alone = plan.workers == 1 && topology.external == 0 && topology.external_servers == 0;
+  const bool alone =
+      plan.workers == 1 && !job::grows(topology) && topology.external == 0 && topology.external_servers == 0;
   const std::int64_t cells = plan.grid.cells();
   const std::int64_t wanted = topology.servers ? *topology.servers / cells : alone ? 0 : 1;
   if (wanted <= blocks) return static_cast<int>(wanted);
@@ -41,8 +44,10 @@ std::int64_t local_roles(const Plan& plan) {
   return plan.servers - topology.external_servers + plan.processes() - topology.external;
 }
 
+/// Of hosts that are named, all are taken to be like this one.
 int decide_threads(const Plan& plan) {
-  const std::int64_t local = local_roles(plan);
+  const job::Topology& topology = plan.job.topology;
+  const std::int64_t local = topology.hosts.empty() ? local_roles(plan) : job::most_roles_of_a_host(topology);
   const std::int64_t fallback = std::max<std::int64_t>(1, plan.host.cores / std::max<std::int64_t>(1, local));
   return static_cast<int>(plan.job.topology.threads.value_or(fallback));
 }
@@ -69,8 +74,8 @@ std::vector<Index> rows_under_subset(const Plan& plan, data::Division& division,
   while (before.back() < rows) {
     const Index step = std::ssize(before) - 1;
     Index applied = 0;
-    for (const int rank :
-         sync::subset_of(plan.job.seed, static_cast<sync::Clock>(step), *plan.job.sync.size, everyone, everyone.size()))
+    for (const int rank : sync::subset_of(plan.job.seed, static_cast<sync::Clock>(step), *plan.job.sync.size, everyone,
+                                          static_cast<std::size_t>(plan.places())))
       applied += division.count(step, rank);
     before.push_back(before.back() + applied);
   }
@@ -90,9 +95,15 @@ void count_steps(Plan& plan) {
 
 }  // namespace
 
+int Plan::places() const { return static_cast<int>(job::places(job.topology)); }
+
+bool Plan::may_change() const {
+  if (servers == 0 || grid.split() || !cell.whole()) return false;
+  return job.faults.on_worker_loss != job::OnWorkerLoss::stop || job::grows(job.topology);
+}
+
 Index Plan::worker_rows() const {
-  const bool may_grow =
-      job.faults.on_worker_loss == job::OnWorkerLoss::keep_going || job.data.sharing == job::Sharing::shard;
+  const bool may_grow = may_change() || job.data.sharing == job::Sharing::shard;
   const Index shares = may_grow ? 1 : std::max(1, workers);
   return std::min(facts.train_rows, (job.train.batch + shares - 1) / shares);
 }
@@ -125,7 +136,7 @@ Index Plan::ahead() const {
 bool Plan::undo_possible() const {
   const sync::Traits traits = sync::traits(job.sync);
   const bool takes_back = traits.gated && !traits.decided;
-  return servers > 1 && job.faults.on_worker_loss == job::OnWorkerLoss::keep_going && takes_back;
+  return servers > 1 && may_change() && takes_back;
 }
 
 Index single_until_steps(const Plan& plan) {
@@ -161,10 +172,20 @@ Grid grid_of(const job::Topology& topology) {
           static_cast<int>(topology.split.tensor)};
 }
 
-/// How many of ranks first, first + stride, ... below `all` are among the last `external` ones.
-std::int64_t externals(std::int64_t first, std::int64_t stride, std::int64_t all, std::int64_t external) {
+/// How many workers of a cell join from outside.
+std::int64_t external_workers(const Plan& whole, int c) {
   std::int64_t count = 0;
-  for (std::int64_t rank = first; rank < all; rank += stride) count += rank >= all - external ? 1 : 0;
+  for (int rank = c; rank < whole.processes(); rank += whole.grid.cells())
+    count += job::is_external_worker(whole.job.topology, rank, whole.processes()) ? 1 : 0;
+  return count;
+}
+
+/// The same of its servers.
+std::int64_t external_servers(const Plan& whole, int c) {
+  const int servers = whole.servers_of_cell();
+  std::int64_t count = 0;
+  for (int rank = c * servers; rank < (c + 1) * servers; ++rank)
+    count += job::is_external_server(whole.job.topology, rank, whole.servers) ? 1 : 0;
   return count;
 }
 
@@ -173,11 +194,12 @@ job::Topology topology_of_cell(const Plan& whole, int c) {
   job::Topology topology = whole.job.topology;
   const int servers = whole.servers_of_cell();
   topology.workers = whole.workers;
+  topology.max_workers.reset();
   topology.split.pipeline = topology.split.tensor = 1;
   topology.servers = servers;
-  topology.external = externals(c, whole.grid.cells(), whole.processes(), topology.external);
-  topology.external_servers =
-      externals(c * servers, 1, (c + 1) * servers, topology.external_servers - (whole.grid.cells() - 1 - c) * servers);
+  topology.external = external_workers(whole, c);
+  topology.external_servers = external_servers(whole, c);
+  topology.hosts.clear();
   return topology;
 }
 

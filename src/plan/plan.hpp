@@ -87,7 +87,11 @@ struct Plan {
   Sparse sparse = Sparse::none;
   std::vector<std::string> warnings;
 
-  /// Worker processes: grid.data * grid.cells().
+  /// Places for workers that share the rows, those that are empty when the run begins included.
+  int places() const;
+  /// Whether the workers that take part may change while a run goes on.
+  bool may_change() const;
+  /// Worker processes when the run begins: grid.data * grid.cells().
   int processes() const { return workers * grid.cells(); }
   /// The plan by which the workers of a cell go, and its servers.
   const Plan& of_cell(int c) const { return cells.empty() ? *this : cells[static_cast<std::size_t>(c)]; }
@@ -128,7 +132,7 @@ struct Plan {
   /// The most rows that a worker can have in one step: all of them where a loss may leave it alone, or under `shard`,
   /// whose shares are uneven.
   Index worker_rows() const;
-  /// A lost worker may make a server take its last step back (two or more servers, faults.on_worker_loss: continue, and
+  /// A lost worker may make a server take its last step back (two or more servers, may_change(), and
   /// a policy that takes back: bsp, sign_vote, subset).
   bool undo_possible() const;
   /// Floating-point operations of a row forward and backward; the first layer needs no input gradient.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "job/places.hpp"
 #include "sync/policy.hpp"
 
 namespace dtrain::plan {
@@ -22,12 +23,17 @@ bool pushes_gradients(job::PolicyName policy) {
 }
 
 /// What only concerns weights that travel.
-std::string exchange_reason(const job::Job& job) {
+std::string exchange_reason(const Plan& plan) {
+  const job::Job& job = plan.job;
   if (job.sync.codec != job::Codec::none) return "since sync.codec packs whole pieces";
   if (job.sync.policy == job::PolicyName::ssp && job.sync.eager) return "since sync.eager sends weights unasked";
   if (job.sync.compensation == job::Compensation::delay) return "since sync.compensation: delay looks at old weights";
-  if (job.faults.on_worker_loss == job::OnWorkerLoss::keep_going)
-    return "since faults.on_worker_loss: continue may give workers other rows than they asked for";
+  if (job.faults.replicas > 0) return "since faults.replicas keeps whole slices";
+  if (plan.may_change())
+    return fmt::format("since {} may give workers other rows than they asked for",
+                       job::grows(job.topology)                                  ? "topology.max_workers"
+                       : job.faults.on_worker_loss == job::OnWorkerLoss::restart ? "faults.on_worker_loss: restart"
+                                                                                 : "faults.on_worker_loss: continue");
   if (job.data.sharing != job::Sharing::replicate && job.data.sharing != job::Sharing::shard)
     return "since rows come to workers from elsewhere";
   return "";
@@ -44,7 +50,7 @@ std::string dense_exchange_reason(const Plan& plan) {
   if (plan.grid.split() || !plan.cell.whole()) return "since the network is split";
   if (plan.peers()) return "since workers exchange among themselves";
   if (!pushes_gradients(plan.job.sync.policy)) return fmt::format("under sync.policy: {}", sync::spec(plan.job.sync));
-  return plan.servers > 0 ? exchange_reason(plan.job) : "";
+  return plan.servers > 0 ? exchange_reason(plan) : "";
 }
 
 Sparse decide_sparse(const Plan& plan) {

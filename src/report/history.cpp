@@ -63,6 +63,7 @@ void add_event(History& history, const Json& event) {
   if (kind == "fault") happened(describe_fault(event), true);
   if (kind == "checkpoint") happened(describe_checkpoint(event), false);
   if (kind == "resume") happened("resumed", false);
+  if (kind == "recovery") happened("went on", false);
   if (kind == "done") happened(describe_end(event), text_field(event, "status") == "failed");
 }
 

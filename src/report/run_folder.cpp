@@ -1,5 +1,7 @@
 #include "report/run_folder.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +17,8 @@ namespace {
 bool claim(const fs::path& path) {
   if (::mkdir(path.c_str(), 0700) == 0) return true;
   if (errno == EEXIST) return false;
-  throw Error(Kind::environment, with_errno("cannot make the folder " + path.string(), errno));
+  throw Error(Kind::environment, with_errno("cannot make the folder " + path.string(), errno) +
+                                     "; choose another place with --out or output.dir");
 }
 
 bool is_run(const fs::path& path) {
@@ -26,21 +29,6 @@ bool is_run(const fs::path& path) {
 bool is_empty_folder(const fs::path& path) {
   std::error_code ignored;
   return fs::is_directory(fs::symlink_status(path, ignored)) && fs::is_empty(path, ignored);
-}
-
-/// Removes an old run and takes its name. What is not a run of ours stays.
-void replace_run(const fs::path& path) {
-  std::error_code code;
-  if (!fs::is_directory(fs::symlink_status(path, code)) || !is_run(path))
-    fail(
-        Kind::environment,
-        "{} exists and is not the folder of a run (it has no resolved.yaml), so it is not replaced; remove it yourself "
-        "or choose another with --out",
-        path.string());
-  fs::remove_all(path, code);
-  if (code) throw Error(Kind::environment, with_errno("cannot remove the old run " + path.string(), code.value()));
-  if (!claim(path))
-    fail(Kind::environment, "{} was made again by another process while it was replaced", path.string());
 }
 
 [[noreturn]] void refuse(const fs::path& path) {
@@ -66,25 +54,6 @@ fs::path without_trailing_slash(const std::string& text) {
   return path.has_filename() ? path : path.parent_path();
 }
 
-/// --out names one folder: it is never changed into another, but an empty one will do.
-fs::path claim_exactly(const fs::path& path, job::IfExists if_exists) {
-  if (claim(path) || is_empty_folder(path)) return path;
-  if (if_exists != job::IfExists::replace)
-    fail(Kind::environment, "{} exists already; remove it, choose another, or set output.if_exists to replace",
-         path.string());
-  replace_run(path);
-  return path;
-}
-
-fs::path claim_by_name(const fs::path& path, job::IfExists if_exists) {
-  if (if_exists == job::IfExists::make_new) return claim_new(path);
-  if (!claim(path)) {
-    if (if_exists == job::IfExists::fail) refuse(path);
-    replace_run(path);
-  }
-  return path;
-}
-
 /// Whether appending must first end a line that a crash left unfinished.
 bool ends_within_line(const fs::path& path) {
   std::error_code code;
@@ -96,14 +65,61 @@ bool ends_within_line(const fs::path& path) {
 
 }  // namespace
 
+RunFolder::Lock::Lock(const fs::path& folder) : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (fd_ < 0) throw Error(Kind::environment, with_errno("cannot open " + folder.string(), errno));
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(fd_);
+  fail(Kind::environment, "{} is in use: another dtrain trains in it; wait for that, or end it", folder.string());
+}
+
+RunFolder::Lock::~Lock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+/// Removes an old run and takes its name. What is not a run of ours stays.
+void RunFolder::replace(const fs::path& path) {
+  std::error_code code;
+  if (!fs::is_directory(fs::symlink_status(path, code)) || !is_run(path))
+    fail(
+        Kind::environment,
+        "{} exists and is not the folder of a run (it has no resolved.yaml), so it is not replaced; remove it yourself "
+        "or choose another with --out",
+        path.string());
+  const Lock lock(path);
+  fs::remove_all(path, code);
+  if (code) throw Error(Kind::environment, with_errno("cannot remove the old run " + path.string(), code.value()));
+  if (!claim(path))
+    fail(Kind::environment, "{} was made again by another process while it was replaced", path.string());
+}
+
+/// --out names one folder: it is never changed into another, but an empty one will do.
+fs::path RunFolder::claim_exactly(const fs::path& path, job::IfExists if_exists) {
+  if (claim(path) || is_empty_folder(path)) return path;
+  if (if_exists != job::IfExists::replace)
+    fail(Kind::environment, "{} exists already; remove it, choose another, or set output.if_exists to replace",
+         path.string());
+  replace(path);
+  return path;
+}
+
+fs::path RunFolder::claim_by_name(const fs::path& path, job::IfExists if_exists) {
+  if (if_exists == job::IfExists::make_new) return claim_new(path);
+  if (!claim(path)) {
+    if (if_exists == job::IfExists::fail) refuse(path);
+    replace(path);
+  }
+  return path;
+}
+
 RunFolder RunFolder::create(const job::Job& job, const std::string& out) {
   const fs::path wanted = out.empty() ? run_path(job) : without_trailing_slash(out);
   if (wanted.has_parent_path()) make_folder(wanted.parent_path());
   const fs::path path =
       out.empty() ? claim_by_name(wanted, job.output.if_exists) : claim_exactly(wanted, job.output.if_exists);
+  Lock lock(path);
   make_folder(path / "logs");
   make_folder(path / "checkpoints");
-  return RunFolder(path);
+  return RunFolder(path, std::move(lock));
 }
 
 RunFolder RunFolder::open(const fs::path& path) {
@@ -111,9 +127,10 @@ RunFolder RunFolder::open(const fs::path& path) {
   if (!fs::is_directory(path, ignored))
     fail(Kind::checkpoint, "{} is no folder, so there is no run in it", path.string());
   if (!is_run(path)) fail(Kind::checkpoint, "{} is not the folder of a run: it has no resolved.yaml", path.string());
+  Lock lock(path);
   make_folder(path / "logs");
   make_folder(path / "checkpoints");
-  return RunFolder(path);
+  return RunFolder(path, std::move(lock));
 }
 
 fs::path RunFolder::log(const std::string& role, int rank) const {

@@ -89,6 +89,13 @@ void add_skipped(const Json& summary, std::vector<Row>& rows) {
     rows.push_back({"left out", fmt::format("{:.0f} rows of the files that could not be read", *skipped)});
 }
 
+void add_faults(const Json& summary, std::vector<Row>& rows) {
+  const auto faults = metric(summary, "faults");
+  if (!faults || *faults <= 0) return;
+  const auto restarts = metric(summary, "restarts").value_or(0);
+  rows.push_back({"faults", count_text(*faults) + (restarts > 0 ? ", " + plural(restarts, "restart") : "")});
+}
+
 void add_stages(const Json& summary, std::vector<Row>& rows) {
   const std::string slowest = text_field(summary, "stages.bottleneck");
   if (slowest.empty()) return;
@@ -153,6 +160,7 @@ std::string results(const Json& summary) {
   add_stages(summary, rows);
   add_staleness(summary, rows);
   add_policy(summary, rows);
+  add_faults(summary, rows);
   add_weights(summary, rows);
   return rows.empty() ? "" : "\n" + align(rows, 2, 2);
 }

@@ -64,6 +64,7 @@ bool AllReduce::finished() const {
 void AllReduce::train() {
   while (!finished()) {
     drain();
+    link_.begin_step(clock_);
     turn_ = rhythm_->turn(clock_, policy_->released(rank_).due);
     const Clock::time_point start = Clock::now();
     const double idle = wait_seconds_ + communicate_seconds_ + fetch_seconds_;

@@ -139,8 +139,7 @@ void AllReduce::begin_round(const std::vector<std::uint64_t>& rows, Index rows_a
     factor_ = traits_.votes ? 1.0f : static_cast<float>(own_rows / static_cast<double>(total));
   rows_after_ = traits_.folds_some ? owner_->current().applied_rows + static_cast<Index>(total) : rows_after;
   owner_->open(1, rows_after_);
-  if (!replica_) stop_agreed_ = stop_wanted_;
-  flags_ = save_wanted_ ? save_flag : 0u;
+  flags_ = (stop_wanted_ && !replica_ ? stop_flag : 0u) | (save_wanted_ ? save_flag : 0u);
   save_wanted_ = false;
   own_squares_.clear();
   held_ = 0;
@@ -150,8 +149,9 @@ void AllReduce::begin_round(const std::vector<std::uint64_t>& rows, Index rows_a
 void AllReduce::begin_lane(Lane& lane) {
   if (lane.exchange().begun()) return;
   if (packer_ && factor_) pack_own(lane);
-  if (replica_) stop_agreed_ = replica_->wish();
-  lane.exchange().begin(contributed(lane.arena()).data(), factor_, flags_ | (stop_agreed_ ? stop_flag : 0u));
+  // What a replica wishes is known to all of it by now: something of this step has passed between them.
+  const std::uint32_t stop = replica_ && replica_->wish() ? stop_flag : 0u;
+  lane.exchange().begin(contributed(lane.arena()).data(), factor_, flags_ | stop);
 }
 
 /// What no backward has begun: all of it, where we have no rows or exchange weights. Then until all is exchanged.

@@ -67,6 +67,9 @@ class AllReduce final : public Peer {
 
   // all_reduce_exchange.cpp
   bool take(wire::Message& message) override;
+  void watch_senders(wire::Poller& poller) override {
+    for (wire::Socket& other : elsewhere_) poller.add(other);
+  }
   void begin_round(const std::vector<std::uint64_t>& rows, Index rows_after);
   void fold_pushes(const std::vector<std::uint64_t>& rows);
   void begin_lane(Lane& lane);

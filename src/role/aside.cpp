@@ -3,14 +3,20 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/error.hpp"
 #include "base/time.hpp"
 #include "math/fold.hpp"
 
 namespace dtrain::role {
 
-Aside::Aside(const job::Job& job, const data::Survey& survey, std::filesystem::path run)
-    : job_(job), survey_(survey), run_(std::move(run)), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Aside::Aside(const job::Job& job, const data::Survey& survey, std::filesystem::path run, FaultClock faults)
+    : job_(job),
+      survey_(survey),
+      run_(std::move(run)),
+      faults_(std::move(faults)),
+      event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (event_ < 0) fail(Kind::environment, "cannot make an eventfd");
   thread_ = std::thread([this] { this->run(); });
 }
@@ -83,6 +89,16 @@ void Aside::run() {
   }
 }
 
+/// As a full disk would have it, but for what would be left of the checkpoint.
+void Aside::fill_disk(AsideResult& result) {
+  if (faults_.empty()) return;
+  for (const Fault& fault : faults_.begin(begun_++)) {
+    if (fault.action != Fault::Action::disk) continue;
+    result.chaos = to_text(fault);
+    throw Error(Kind::environment, with_errno("cannot write to " + (run_ / "checkpoints").string(), ENOSPC));
+  }
+}
+
 AsideResult Aside::process(Snapshot snapshot) {
   AsideResult result;
   try {
@@ -98,6 +114,7 @@ AsideResult Aside::process(Snapshot snapshot) {
     }
     if (snapshot.save) {
       const Lap lap(result.save_seconds);
+      fill_disk(result);
       result.saved = store::save(run_, snapshot.state, static_cast<int>(job_.checkpoint.keep));
     }
   } catch (...) {

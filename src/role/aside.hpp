@@ -12,6 +12,7 @@
 #include <optional>
 #include <thread>
 
+#include "role/chaos_spec.hpp"
 #include "role/evaluate.hpp"
 #include "store/checkpoint.hpp"
 
@@ -28,13 +29,15 @@ struct AsideResult {
   Scores scores;                ///< empty unless evaluated
   std::filesystem::path saved;  ///< "" unless saved
   double evaluate_seconds = 0, save_seconds = 0;
+  std::string chaos;  ///< the fault that was made on purpose, if one was
   std::exception_ptr failure;
 };
 
 class Aside {
  public:
   /// `run`: the folder that checkpoints go to. The test rows are loaded on the thread, when they are first needed.
-  Aside(const job::Job& job, const data::Survey& survey, std::filesystem::path run);
+  /// `faults`: of which those of the disk are made here, checkpoint by checkpoint.
+  Aside(const job::Job& job, const data::Survey& survey, std::filesystem::path run, FaultClock faults = {});
   ~Aside();  ///< finishes what it is at, and drops the rest
   Aside(const Aside&) = delete;
   Aside& operator=(const Aside&) = delete;
@@ -52,9 +55,12 @@ class Aside {
   void run();
   AsideResult process(Snapshot snapshot);
   void pass_over_saves();
+  void fill_disk(AsideResult& result);
   job::Job job_;
   data::Survey survey_;
   std::filesystem::path run_;
+  FaultClock faults_;        ///< of the thread
+  std::uint64_t begun_ = 0;  ///< checkpoints; of the thread
   std::unique_ptr<data::Rows> rows_;
   std::optional<Evaluator> evaluator_;
   int event_;

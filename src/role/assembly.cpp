@@ -9,37 +9,51 @@
 namespace dtrain::role {
 
 Assembly::Assembly(const plan::Plan& plan)
-    : plan_(plan), workers_keep_(plan.workers_keep()), lost_(static_cast<std::size_t>(plan.workers), false) {}
+    : plan_(plan),
+      workers_keep_(plan.workers_keep()),
+      lost_(static_cast<std::size_t>(plan.places()), false),
+      least_epoch_(static_cast<std::size_t>(plan.owners()), 0) {}
 
 Assembly::Entry& Assembly::entry(std::uint64_t ordinal) {
   const auto [at, fresh] = entries_.try_emplace(ordinal);
   if (fresh) {
     at->second.cuts.resize(static_cast<std::size_t>(plan_.owners()));
     at->second.pieces.resize(static_cast<std::size_t>(plan_.owners()));
-    at->second.least_epoch.resize(static_cast<std::size_t>(plan_.owners()));
+    at->second.least_epoch = least_epoch_;
     at->second.weights = Arena(plan_.layout.total);
     if (workers_keep_) at->second.own.resize(lost_.size());
+    for (Own& own : at->second.own) own.pieces.resize(least_epoch_.size());
+    at->second.excused = lost_;
   }
   return at->second;
 }
 
-void Assembly::add(int server, const Cut& cut) { entry(cut.ordinal).cuts.at(static_cast<std::size_t>(server)) = cut; }
+void Assembly::add(int server, const Cut& cut) {
+  if (!was_taken(cut.ordinal)) entry(cut.ordinal).cuts.at(static_cast<std::size_t>(server)) = cut;
+}
 
 /// A worker adds to no snapshot older than the last that it has added to: one that lacks it will never be whole.
 void Assembly::add_own(int worker, const Cut& cut) {
   const auto r = static_cast<std::size_t>(worker);
-  if (!workers_keep_ || cut.clocks.size() != 2 || r >= lost_.size()) return;
+  if (!workers_keep_ || cut.clocks.size() != 2 || r >= lost_.size() || was_taken(cut.ordinal)) return;
   entry(cut.ordinal).own[r].clock = cut.clocks[0];
   entry(cut.ordinal).own[r].updates = cut.clocks[1];
   entry(cut.ordinal).own[r].since = cut.memory;
   std::erase_if(entries_, [&](const auto& e) {
     const auto& [ordinal, older] = e;
     const bool saved = std::any_of(older.cuts.begin(), older.cuts.end(), [](const auto& c) { return c && c->save; });
-    return ordinal < cut.ordinal && saved && !older.own[r].clock && older.own[r].pieces == 0;
+    const std::vector<std::size_t>& pieces = older.own[r].pieces;
+    const bool none = std::all_of(pieces.begin(), pieces.end(), [](std::size_t n) { return n == 0; });
+    return ordinal < cut.ordinal && saved && !older.own[r].clock && none;
   });
 }
 
-void Assembly::lose(int worker) { lost_.at(static_cast<std::size_t>(worker)) = true; }
+void Assembly::lose(int worker) {
+  lost_.at(static_cast<std::size_t>(worker)) = true;
+  for (auto& [ordinal, entry] : entries_) entry.excused[static_cast<std::size_t>(worker)] = true;
+}
+
+void Assembly::join(int worker) { lost_.at(static_cast<std::size_t>(worker)) = false; }
 
 bool Assembly::add(const wire::Message& message) {
   const wire::Header& header = message.header;
@@ -47,6 +61,7 @@ bool Assembly::add(const wire::Message& message) {
   if (header.type != wire::Type::snapshot || header.offset > total || header.count > total - header.offset ||
       header.sender_rank >= static_cast<std::uint32_t>(plan_.owners()))
     return false;
+  if (was_taken(header.clock)) return false;
   if (header.rows > 0) return add_own_piece(message);
   if (header.slice > static_cast<std::uint32_t>(plan_.server_arenas())) return false;
   Entry& into = entry(header.clock);
@@ -63,13 +78,15 @@ bool Assembly::add_own_piece(const wire::Message& message) {
   const std::uint64_t r = header.rows - 1;
   if (!workers_keep_ || r >= lost_.size() || header.slice > static_cast<std::uint32_t>(plan_.worker_arenas()))
     return false;
-  Own& own = entry(header.clock).own[r];
+  Entry& into = entry(header.clock);
+  if (header.epoch < into.least_epoch[header.sender_rank]) return false;
+  Own& own = into.own[r];
   if (own.state.weights.size() == 0) own.state.weights = Arena(plan_.layout.total);
   while (own.state.moments.size() < static_cast<std::size_t>(plan_.worker_arenas()))
     own.state.moments.emplace_back(plan_.layout.total);
   Arena& arena = header.slice == 0 ? own.state.weights : own.state.moments[header.slice - 1];
   std::memcpy(arena.data() + header.offset, message.data(), message.size());
-  ++own.pieces;
+  ++own.pieces[header.sender_rank];
   return true;
 }
 
@@ -83,25 +100,69 @@ void Assembly::take_back(int server, std::uint64_t step, std::uint32_t epoch) {
   }
 }
 
-bool Assembly::whole(const Entry& entry) const {
-  for (std::size_t m = 0; m < entry.cuts.size(); ++m) {
-    if (!entry.cuts[m]) return false;
-    const std::size_t arenas = entry.cuts[m]->save ? 1 + static_cast<std::size_t>(plan_.server_arenas()) : 1;
-    if (!plan_.pairs() && entry.pieces[m] < arenas * plan_.slices[m].pieces.size()) return false;
+void Assembly::replace(int server, std::uint32_t epoch) {
+  const auto m = static_cast<std::size_t>(server);
+  least_epoch_[m] = epoch;
+  for (auto& [ordinal, entry] : entries_) {
+    if (!has_part(entry, m)) entry.cuts[m].reset(), entry.pieces[m] = 0;
+    for (Own& own : entry.own)
+      if (!has_own_part(own, m)) own.pieces[m] = 0;
+    entry.least_epoch[m] = epoch;
   }
+}
+
+std::vector<std::uint64_t> Assembly::known(int server) const {
+  std::vector<std::uint64_t> ordinals(taken_.begin(), taken_.end());
+  for (const auto& [ordinal, entry] : entries_)
+    if (has_part(entry, static_cast<std::size_t>(server))) ordinals.push_back(ordinal);
+  return ordinals;
+}
+
+/// Snapshots of one kind come in their order: where a server was lost with a part of one, that never becomes whole.
+void Assembly::forget_outdated(std::uint64_t ordinal) {
+  if (plan_.job.faults.replicas == 0) return;
+  std::erase_if(entries_, [ordinal](const auto& e) { return e.first < ordinal && e.first % 8 == ordinal % 8; });
+  taken_.push_back(ordinal);
+  if (taken_.size() > 64) taken_.pop_front();
+}
+
+/// A standby may send what its server had sent.
+bool Assembly::was_taken(std::uint64_t ordinal) const {
+  return std::find(taken_.begin(), taken_.end(), ordinal) != taken_.end();
+}
+
+bool Assembly::has_part(const Entry& entry, std::size_t server) const {
+  if (!entry.cuts[server]) return false;
+  const std::size_t arenas = entry.cuts[server]->save ? 1 + static_cast<std::size_t>(plan_.server_arenas()) : 1;
+  return plan_.pairs() || entry.pieces[server] >= arenas * plan_.slices[server].pieces.size();
+}
+
+bool Assembly::whole(const Entry& entry) const {
+  for (std::size_t m = 0; m < entry.cuts.size(); ++m)
+    if (!has_part(entry, m)) return false;
   return (!entry.cuts.front()->save && !plan_.pairs()) || has_own(entry);
 }
 
 /// All of what a worker keeps of its own.
 bool Assembly::whole(const Own& own) const {
-  std::size_t pieces = 0;
+  std::size_t pieces = 0, have = 0;
   for (const plan::Slice& slice : plan_.slices) pieces += slice.pieces.size();
-  return own.clock && own.pieces >= pieces * (1 + static_cast<std::size_t>(plan_.worker_arenas()));
+  for (const std::size_t n : own.pieces) have += n;
+  return own.clock && have >= pieces * (1 + static_cast<std::size_t>(plan_.worker_arenas()));
+}
+
+/// What comes by way of this server.
+bool Assembly::has_own_part(const Own& own, std::size_t server) const {
+  return own.pieces[server] >=
+         plan_.slices[server].pieces.size() * (1 + static_cast<std::size_t>(plan_.worker_arenas()));
 }
 
 bool Assembly::has_own(const Entry& entry) const {
-  for (std::size_t r = 0; r < entry.own.size(); ++r)
-    if (!lost_[r] && !whole(entry.own[r])) return false;
+  const std::vector<int>& members = entry.cuts.front()->members;  // none are told where there are no servers
+  for (std::size_t r = 0; r < entry.own.size(); ++r) {
+    const bool wanted = members.empty() || std::count(members.begin(), members.end(), static_cast<int>(r)) > 0;
+    if (wanted && !entry.excused[r] && !whole(entry.own[r])) return false;
+  }
   return true;
 }
 
@@ -153,7 +214,9 @@ std::optional<Snapshot> Assembly::take() {
   const auto found = std::find_if(entries_.begin(), entries_.end(), [this](const auto& e) { return whole(e.second); });
   if (found == entries_.end()) return std::nullopt;
   Entry entry = std::move(found->second);
+  const std::uint64_t ordinal = found->first;
   entries_.erase(found);
+  forget_outdated(ordinal);
   return snapshot_of(std::move(entry));
 }
 

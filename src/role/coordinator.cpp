@@ -1,9 +1,13 @@
 #include "role/coordinator.hpp"
 
+#include <csignal>
+
 #include "base/hash.hpp"
 #include "base/text.hpp"
+#include "job/places.hpp"
 #include "job/read.hpp"
 #include "role/coordinator_role.hpp"
+#include "role/hosts.hpp"
 
 namespace dtrain::role {
 namespace {
@@ -15,6 +19,11 @@ constexpr Seconds end_patience{3};  ///< for a role to end once it was told to
 Doors::Outer Coordinator::outer_door(const Course& course) {
   const RunRequest& request = course.request();
   const job::Topology& topology = course.plan().job.topology;
+  if (job::grows(topology) && request.listen.empty())
+    fail(Kind::usage,
+         "the run may grow from {} to {} workers (topology.max_workers): say where they reach us, for example --listen "
+         "tcp://127.0.0.1:*",
+         topology.data_ranks(), job::places(topology));
   if (topology.external + topology.external_servers > 0 && request.listen.empty())
     fail(Kind::usage,
          "{} of the job's roles join from outside (topology.external, topology.external_servers): say where they "
@@ -22,12 +31,18 @@ Doors::Outer Coordinator::outer_door(const Course& course) {
          topology.external + topology.external_servers);
   const std::string token =
       request.token_file.empty() ? (course.folder().path() / "token").string() : request.token_file;
-  return {request.listen, token, request.insecure, !request.token_file.empty()};
+  const std::int64_t more = std::max<std::int64_t>(0, topology.max_workers.value_or(0) - topology.workers);
+  return {request.listen, token, request.insecure, !request.token_file.empty() || job::launches_by_ssh(topology),
+          static_cast<std::size_t>(topology.external + topology.external_servers + more)};
 }
 
 std::vector<RoleReport> Coordinator::run() {
   try {
     train_all();
+    conclude_strangers();
+  } catch (const Setback&) {
+    kill_children();
+    throw;
   } catch (const Error& error) {
     tell_all(wire::Type::abort);
     end_children(false);
@@ -43,7 +58,8 @@ std::vector<RoleReport> Coordinator::run() {
 /// A disk that is full may be the very fault.
 void Coordinator::note_fault(const Error& error) {
   try {
-    course_.metrics().write({{"event", "fault"}, {"what", error.what()}});
+    end_["what"] = error.what(), end_["action"] = "stop";
+    course_.fault(end_);
   } catch (const Error& second) {
     course_.request().log.warn("the fault could not be recorded: {}", second.what());
   }
@@ -55,41 +71,57 @@ void Coordinator::train_all() {
   announce();
   form();
   start();
+  if (setback_ != nullptr) course_.recovered(setback_->noticed, states_.front().step);
   train();
   part();
 }
 
 void Coordinator::spawn() {
-  for (Member& member : roster_.all()) {
-    if (member.external) continue;
-    launch::Command command;
-    command.name = member.name();
-    command.arguments = {wire::name(member.role), "--connect", doors_.local_endpoint()};
-    const std::string threads = std::to_string(member.role == wire::Role::loader ? 1 : plan_.threads);
-    command.environment = {{"OMP_NUM_THREADS", threads},
-                           {launch::spin_count.name, launch::spin_count.value},
-                           {"OPENBLAS_NUM_THREADS", "1"},
-                           {"DTRAIN_TICKET", member.name()},
-                           {"DTRAIN_RUN", doors_.run_secret()}};
-    command.log = course_.folder().log(wire::name(member.role), member.rank);
-    member.child.emplace(command);
-  }
+  for (Member& member : roster_.all())
+    if (!member.external) member.child.emplace(command_of(member));
+  if (setback_ == nullptr || job::launches_by_ssh(plan_.job.topology)) spawn_elsewhere();
 }
 
+launch::Command Coordinator::command_of(const Member& member) const {
+  launch::Command command;
+  command.name = member.name();
+  command.arguments = {wire::name(member.role), "--connect", doors_.local_endpoint()};
+  add_data_dir(command.arguments, plan_.job.topology, member);
+  const std::string threads = std::to_string(member.role == wire::Role::loader ? 1 : plan_.threads);
+  command.environment = {{"OMP_NUM_THREADS", threads},
+                         {launch::spin_count.name, launch::spin_count.value},
+                         {"OPENBLAS_NUM_THREADS", "1"},
+                         {"DTRAIN_TICKET", member.name()},
+                         {"DTRAIN_RUN", doors_.run_secret()}};
+  command.log = course_.folder().log(member.kind(), member.rank);
+  return command;
+}
+
+/// Those who had joined before the run went back know the way.
 void Coordinator::announce() {
-  if (doors_.outer_endpoint().empty()) return;
+  const job::Topology& topology = plan_.job.topology;
+  if (setback_ != nullptr) {
+    if (setback_->free_place && !job::launches_by_ssh(topology)) announce_place(*setback_->free_place);
+    return;
+  }
+  if (!topology.hosts.empty()) return;  // spawn_elsewhere() has told who is started where
+  for (std::int64_t i = 0; i < topology.external_servers; ++i) announce_place(wire::Role::server);
+  for (std::int64_t i = 0; i < topology.external; ++i) announce_place(wire::Role::worker);
+  if (job::grows(topology)) announce_place(wire::Role::worker, true);
+}
+
+/// `invites`: to a place that may stay empty.
+void Coordinator::announce_place(wire::Role role, bool invites) {
   std::string flags;
   const RunRequest& request = course_.request();
   if (doors_.secure())
-    flags = " --token-file " +
-            (request.token_file.empty() ? (course_.folder().path() / "token").string() : request.token_file);
+    flags = " --token-file " + token_file();
   else if (request.insecure && wire::leaves_host(doors_.outer_endpoint()))
     flags = " --insecure";
-  const job::Topology& topology = plan_.job.topology;
-  for (std::int64_t i = 0; i < topology.external_servers; ++i)
-    request.log.info("join with: dtrain server --connect {}{}", doors_.outer_endpoint(), flags);
-  for (std::int64_t i = 0; i < topology.external; ++i)
-    request.log.info("join with: dtrain worker --connect {}{}", doors_.outer_endpoint(), flags);
+  const auto tell = [&](const std::string& what) {
+    request.log.info("{}: dtrain {} --connect {}{}", what, wire::name(role), doors_.outer_endpoint(), flags);
+  };
+  invites ? tell(fmt::format("more workers (up to {} in all) may join with", plan_.places())) : tell("join with");
 }
 
 void Coordinator::form() {
@@ -100,7 +132,8 @@ void Coordinator::form() {
       fail(Kind::formation, "after {} (faults.join_within) these had not joined: {}",
            human_seconds(plan_.job.faults.join_within), roster_.missing(Member::State::ready));
     if (course_.should_stop())
-      throw Error(Kind::formation, "stopped before the run began").with_code(course_.stop_code());
+      throw Error(Kind::formation, setback_ ? "stopped before the run went on" : "stopped before the run began")
+          .with_code(course_.stop_code());
     if (Clock::now() - reminded > std::chrono::seconds(5)) {
       course_.request().log.info("still waiting for {}", roster_.missing(Member::State::ready));
       reminded = Clock::now();
@@ -116,7 +149,7 @@ std::string Coordinator::endpoint_for(const std::string& endpoints, const Member
 }
 
 int Coordinator::cell_of(const Member& member) const {
-  return member.role == wire::Role::server ? member.rank / plan_.servers_of_cell() : plan_.grid.cell_of(member.rank);
+  return member.role == wire::Role::server ? plan_.cell_of_server(member.rank) : plan_.grid.cell_of(member.rank);
 }
 
 int Coordinator::rank_in_cell(const Member& member) const {
@@ -130,16 +163,21 @@ void Coordinator::train() {
   while (!last_seen_) {
     pump(100);
     course_.take_results();
-    if (course_.save_due()) doors_.send(roster_.worker(roster_.active_workers().front()).address, wire::Type::save, {});
+    course_.suffer(wire::Role::coordinator, 0, course_.tracker().slowest());
+    ask_for_checkpoints();
     if (course_.should_stop() && !stop_told_) tell_all(wire::Type::stop), stop_told_ = true;
   }
   course_.tracker().end();
+  course_.pass_over(cut_calls_.passed_over());
 }
 
 /// Everybody has done all there is to do: they say what it took, and go.
 void Coordinator::part() {
   tell_all(wire::Type::goodbye);
   all_told_ = true;
+  for (Member& member : roster_.all())  // whoever has not joined yet hears of nothing
+    if (member.child && member.state == Member::State::expected)
+      member.child->signal(SIGKILL), member.vacate(Member::State::lost);
   const Deadline deadline(end_patience);
   while (!roster_.all_in(Member::State::left) && !deadline.passed()) pump(50);
   end_children(true);
@@ -149,6 +187,13 @@ void Coordinator::end_children(bool kindly) {
   const Deadline deadline(kindly ? end_patience : Seconds(0.5));
   for (Member& member : roster_.all())
     if (member.child) member.child->finish(Seconds(deadline.milliseconds(10000) / 1000.0));
+}
+
+void Coordinator::kill_children() {
+  for (Member& member : roster_.all())
+    if (member.child) member.child->signal(SIGKILL);
+  for (Member& member : roster_.all())
+    if (member.child) member.child->finish(end_patience);
 }
 
 void Coordinator::pump(int timeout_ms) {
@@ -164,10 +209,12 @@ void Coordinator::pump(int timeout_ms) {
   doors_.serve();
   while (auto knock = doors_.receive()) hear(*knock);
   collect_snapshots();
-  if (all_told_) return;
+  if (all_told_ || last_seen_) return;  // all is done: who is lost now is missed by nobody
   check_children();
   check_connections();
+  check_stops();
   check_stalls();
+  check_standstill();
   connections_.check();
 }
 
@@ -176,7 +223,10 @@ void Coordinator::hear(Knock& knock) {
   if (type == wire::Type::join) return admit(knock);
   Member* member = roster_.at(knock.from);
   if (member == nullptr || member->incarnation != knock.message.header.incarnation) return;
-  if (member->state == Member::State::lost) return;  // the others go on without it, whatever it still has to say
+  miss(knock.message, *member);
+  if (member->incarnation != knock.message.header.incarnation) return;  // lost by that, and the place is another's
+  if (member->state == Member::State::lost || member->state == Member::State::vacant)
+    return;  // the others go on without it, whatever it still has to say
   const Seconds interval = Clock::now() - member->last_beat;
   if (training_) member->longest_interval = std::max(member->longest_interval, interval);
   member->last_beat = Clock::now();
@@ -188,6 +238,7 @@ void Coordinator::hear(Knock& knock) {
         member->row_endpoint = join(ready->row_endpoints, " ");
       }
       member->state = Member::State::ready;
+      if (!member->active) joining_.push_back(member->rank), admit_next();
       return;
     case wire::Type::progress: return note_progress(*member, knock.message);
     case wire::Type::cut:
@@ -199,15 +250,20 @@ void Coordinator::hear(Knock& knock) {
     case wire::Type::traced:
       if (auto events = unpack_traced(text)) {
         for (sync::Event& event : *events) event.server += first_owner(cell_of(*member));
+        member->events += events->size();
         course_.trace(*events);
       }
       return;
     case wire::Type::frozen:
-      if (const auto frozen = unpack_frozen(text); frozen && member->role == wire::Role::server && settling_) {
+      if (const auto frozen = unpack_frozen(text); frozen && member->role == wire::Role::server) {
+        const bool loss = frozen->attempt == 0;
+        if (loss ? !settling_ : !admitting_ || frozen->attempt != attempt_) return;
         frozen_.at(static_cast<std::size_t>(member->rank)) = *frozen;
-        settle_membership();
+        loss ? settle_membership() : settle_join();
       }
       return;
+    case wire::Type::take_over: return note_taken_over(*member);
+    case wire::Type::chaos: return note_chaos(*member, knock.message);
     case wire::Type::failed: member->failure = unpack_failure(text); return;
     case wire::Type::left:
       member->tally = unpack_tally(text);
@@ -219,18 +275,24 @@ void Coordinator::hear(Knock& knock) {
 
 void Coordinator::admit(const Knock& knock) {
   const auto refuse = [&](const std::string& why) {
-    course_.request().log.warn("refused a join: {}", why);
     doors_.send(knock.from, wire::Type::refused, pack(Failure{static_cast<int>(Kind::formation), why}));
   };
+  check_connections();  // one that ended before this one began may have had its descriptor
   const std::optional<Join> join = unpack_join(knock.message.text());
-  if (!join) return refuse("the join message cannot be read");
-  if (!doors_.admits(knock.from, *join, knock.message)) return refuse("the secret is wrong");
-  Member* member = knock.from.door == 0 ? roster_.by_ticket(join->ticket) : roster_.free_place(join->role);
+  const bool known = join && doors_.admits(knock.from, *join, knock.message);
+  const std::string why = join ? "the secret is wrong" : "the join message cannot be read";
+  if (!known) return doors_.strangers().note("a join: " + why), refuse(why);
+  Member* member = knock.from.door == 0   ? roster_.by_ticket(join->ticket)
+                   : join->ticket.empty() ? roster_.free_place(join->role)
+                                          : roster_.kept_place(join->role, join->ticket);
   if (member == nullptr)
-    return refuse(
-        fmt::format("no {} is wanted from outside any more (topology.external: {}, topology.external_servers: {})",
-                    wire::name(join->role), plan_.job.topology.external, plan_.job.topology.external_servers));
-  if (member->state != Member::State::expected) return refuse(member->name() + " has joined already");
+    return refuse(fmt::format(
+        "no {} is wanted from outside any more (topology.external: {}, topology.external_servers: {}, "
+        "topology.max_workers: {})",
+        wire::name(join->role), plan_.job.topology.external, plan_.job.topology.external_servers, plan_.places()));
+  if (member->state == Member::State::vacant && (stop_told_ || all_told_)) return refuse("the run is about to end");
+  if (member->state != Member::State::expected && member->state != Member::State::vacant)
+    return refuse(member->name() + " has joined already");
   welcome(*member, knock, *join);
 }
 
@@ -239,6 +301,7 @@ void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) 
   member.descriptor = knock.message.descriptor;
   member.incarnation = knock.message.header.incarnation;
   member.state = Member::State::joined;
+  doors_.let_in(knock.from, knock.message);
   member.host = join.host;
   member.pid = join.pid;
   member.public_key = join.public_key;
@@ -256,14 +319,18 @@ void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) 
   if (member.role != wire::Role::worker || plan_.peers() || plan_.grid.split())
     welcome.bind = binds(member, knock.message, "d");
   if (member.role == wire::Role::worker && plan_.trades_rows()) welcome.bind_rows = binds(member, knock.message, "r");
+  if (!member.standby) welcome.chaos = course_.chaos().begin_life(member.role, member.rank, welcome.life);
   if (const auto lies = memory_.locate(probe_.span()); lies && !member.external) {
     // Given back by whoever reads it.
     lies->readers->fetch_add(1, std::memory_order_relaxed);
     welcome.probe_block = lies->block, welcome.probe_place = lies->place;
   }
-  doors_.send(member.address, wire::Type::welcome, pack(welcome));
+  if (!doors_.send(member.address, wire::Type::welcome, pack(welcome))) {  // it is gone already
+    member.state = Member::State::expected;
+    return;
+  }
   course_.metrics().write({{"event", "role"},
-                           {"role", wire::name(member.role)},
+                           {"role", member.kind()},
                            {"rank", member.rank},
                            {"what", "joined"},
                            {"host", join.host},
@@ -276,13 +343,14 @@ std::vector<std::string> Coordinator::binds(const Member& member, const wire::Me
                                             const char* kind) const {
   const bool six = message.address.find(':') != std::string::npos;
   if (member.external) return {"tcp://" + (six ? "[" + message.address + "]" : message.address) + ":*"};
-  std::vector<std::string> endpoints{
-      plan_.job.topology.transport == job::Transport::tcp
-          ? "tcp://127.0.0.1:*"
-          : fmt::format("ipc://{}/{}{}{}", doors_.folder().string(), kind, wire::name(member.role)[0], member.rank)};
+  std::vector<std::string> endpoints{plan_.job.topology.transport == job::Transport::tcp
+                                         ? "tcp://127.0.0.1:*"
+                                         : fmt::format("ipc://{}/{}{}{}-{}", doors_.folder().string(), kind,
+                                                       member.standby ? 'b' : wire::name(member.role)[0], member.rank,
+                                                       course_.restarts())};
   const std::string& listen = course_.request().listen;
   const job::Topology& topology = plan_.job.topology;
-  if (topology.external + topology.external_servers > 0)
+  if (topology.external + topology.external_servers > 0 || job::grows(topology))
     endpoints.push_back(listen.substr(0, listen.rfind(':')) + ":*");
   return endpoints;
 }
@@ -290,17 +358,20 @@ std::vector<std::string> Coordinator::binds(const Member& member, const wire::Me
 void Coordinator::note_progress(Member& member, const wire::Message& message) {
   const auto report = unpack_progress(message.text());
   if (!report) return;
+  if (member.step != report->step || member.phase != report->phase || !report->records.empty()) moved_ = Clock::now();
   member.step = report->step;
   member.phase = report->phase;
   if (member.role != wire::Role::worker) return;
+  member.entered = member.entered || !report->records.empty() || (member.active && report->phase == Phase::computing);
   for (const StepRecord& record : report->records) course_.tracker().record(rank_in_cell(member), record);
 }
 
 void Coordinator::note_cut(const Member& member, const Cut& cut) {
+  if (member.role == wire::Role::server) cut_calls_.saved(cut.ordinal);
   Assembly& assembly = assembly_.of_cell(cell_of(member));
   if (cut.own)
     assembly.add_own(rank_in_cell(member), cut);
-  else if (cut.clocks.size() == static_cast<std::size_t>(plan_.workers))
+  else if (cut.clocks.size() == static_cast<std::size_t>(plan_.places()))
     assembly.add(rank_in_cell(member), cut);
 }
 
@@ -315,9 +386,14 @@ void Coordinator::note_change(const Member& member, const Changed& changed) {
 }
 
 void Coordinator::collect_snapshots() {
-  const int a_cell = plan_.of_cell(0).owners();
+  const int a_cell = plan_.of_cell(0).owners(), owners = a_cell * plan_.grid.cells();  // and then their standbys
   for (std::size_t i = 0; i < data_.size(); ++i)
-    while (const auto message = data_[i].receive(nonce_)) assembly_.of_cell(static_cast<int>(i) / a_cell).add(*message);
+    while (const auto message = data_[i].receive(nonce_)) {
+      const int owner = static_cast<int>(i) % owners, cell = owner / a_cell;
+      miss(*message,
+           static_cast<int>(i) < owners ? roster_.owner(plan_, cell, owner % a_cell) : *roster_.standby(owner));
+      assembly_.of_cell(cell).add(*message);
+    }
   while (auto snapshot = assembly_.take()) {
     snapshot->state.facts = course_.state_facts();
     if (snapshot->last) last_seen_ = true;
@@ -333,13 +409,9 @@ void Coordinator::tell_all(wire::Type type, std::string_view payload) {
 std::vector<RoleReport> Coordinator::reports() {
   std::vector<RoleReport> reports;
   for (const Member& member : roster_.all())
-    if (member.tally) reports.push_back({wire::name(member.role), member.rank, *member.tally});
+    if (member.tally)
+      reports.push_back({member.stands_by() ? "standby" : wire::name(member.role), member.rank, *member.tally});
   return reports;
-}
-
-std::vector<RoleReport> run_cluster(Course& course) {
-  wire::keep_large_blocks();
-  return Coordinator(course).run();
 }
 
 }  // namespace dtrain::role

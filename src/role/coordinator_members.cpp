@@ -10,11 +10,14 @@ namespace dtrain::role {
 
 void Coordinator::check_children() {
   for (Member& member : roster_.all()) {
-    if (!member.child || member.state == Member::State::left || member.state == Member::State::lost) continue;
+    if (!member.child || member.state == Member::State::left || member.state >= Member::State::lost) continue;
     const std::optional<launch::Exit> exit = member.child->ended();
     if (!exit) continue;
+    const std::int64_t pid = member.child->pid();
     hear_last_words(member, *exit);
-    if (member.state != Member::State::left) lose(member, exit->text());
+    // By what it said it may be lost already, and there may be another in its place.
+    const bool known = member.state == Member::State::left || member.state >= Member::State::lost;
+    if (!known && member.child->pid() == pid) lose(member, ending(member, *exit));
   }
 }
 
@@ -36,7 +39,8 @@ void Coordinator::check_connections() {
       if (member.external && member.present() && member.address.door == gone->first &&
           member.descriptor == gone->second) {
         while (auto knock = doors_.receive()) hear(*knock);
-        if (member.state != Member::State::left) lose(member, "closed its connection");
+        if (member.state != Member::State::left) lose(member, broken_connection(member));
+        break;  // who has the descriptor now, if anybody, came later
       }
 }
 
@@ -45,16 +49,34 @@ void Coordinator::check_connections() {
 void Coordinator::forgive_pause() {
   const Seconds pause = Clock::now() - looked_;
   looked_ = Clock::now();
-  if (pause > Seconds(1))
-    for (Member& member : roster_.all()) member.last_beat = looked_;
+  if (pause <= Seconds(1)) return;
+  forgiven_ = looked_;
+  for (Member& member : roster_.all()) member.last_beat = looked_;
 }
 
-/// Nobody beats while the data are loaded: until all are ready, form() has the deadline.
+/// A child that was stopped (SIGSTOP) answers nobody. Of a moment nothing is said.
+void Coordinator::check_stops() {
+  constexpr Seconds patience{1}, between_looks{0.05};
+  const Clock::time_point now = Clock::now();
+  if (now - stops_looked_ < between_looks) return;
+  stops_looked_ = now;
+  for (Member& member : roster_.all()) {
+    if (!member.child || member.state == Member::State::left || member.state >= Member::State::lost) continue;
+    const std::optional<launch::Stop> stop = member.child->stopped();
+    if (!stop || now - std::max(stop->since, forgiven_) < patience) continue;
+    member.child->signal(SIGKILL);
+    lose(member, fmt::format("{} for {}", stop->text(), human_seconds(patience.count())));
+  }
+}
+
+/// Nobody beats while the data are loaded: until all are ready, form() has the deadline, and then whoever is about to
+/// join has as long.
 void Coordinator::check_stalls() {
   if (!training_) return;
   for (Member& member : roster_.all()) {
     if (!member.present()) continue;
-    const Seconds allowed = std::max(Seconds(plan_.job.faults.stalled_after), 5 * member.longest_interval);
+    const double patience = member.active ? plan_.job.faults.stalled_after : plan_.job.faults.join_within;
+    const Seconds allowed = std::max(Seconds(patience), 5 * member.longest_interval);
     const Seconds silent = Clock::now() - member.last_beat;
     if (silent <= allowed) continue;
     if (member.child) member.child->signal(SIGKILL);
@@ -62,37 +84,46 @@ void Coordinator::check_stalls() {
   }
 }
 
-void Coordinator::fail_lost(const Member& member, const std::string& how) {
-  const std::string where =
-      training_ ? fmt::format(" at step {} while {}", member.step + 1, name(member.phase))
-                : fmt::format(" while {}", member.state == Member::State::expected ? "starting" : name(member.phase));
-  if (member.failure && member.failure->code != static_cast<int>(Kind::lost))
-    throw Error(static_cast<Kind>(member.failure->code), member.failure->message).during(member.name());
-  const std::string log = member.child
-                              ? "; its log: " + course_.folder().log(wire::name(member.role), member.rank).string()
-                              : " on " + member.host;
-  const std::string why = member.failure ? ": " + member.failure->message : "";
-  throw Error(Kind::lost, fmt::format("{} (pid {}) {}{}{}{}", member.name(),
-                                      member.child ? member.child->pid() : member.pid, how, where, why, log));
+/// Everybody lives, everybody waits, and nobody comes further: links that are too slow for the job, or a defect of
+/// ours. Neither may last for ever. Who has not beaten just now is at work.
+void Coordinator::check_standstill() {
+  constexpr int stalls = 30;
+  const auto waits = [](const Member& member) {
+    return member.phase != Phase::joining && member.phase != Phase::loading && member.phase != Phase::computing &&
+           Clock::now() - member.last_beat < Seconds(1);
+  };
+  for (const Member& member : roster_.all())
+    if (member.present() && (!training_ || !waits(member))) moved_ = Clock::now();
+  const Seconds still = Clock::now() - std::max(moved_, forgiven_), allowed(stalls * plan_.job.faults.stalled_after);
+  if (still <= allowed) return;
+  std::vector<std::string> all;
+  for (const Member& member : roster_.all())
+    if (member.present())
+      all.push_back(fmt::format("{} at step {} {}", member.name(), member.step + 1, name(member.phase)));
+  fail(
+      Kind::lost,
+      "the run stands still: for {} ({} times faults.stalled_after) all roles live, wait, and come no further ({}); if "
+      "links are as slow as that, set faults.stalled_after higher",
+      human_seconds(still.count()), stalls, join(all, ", "));
 }
 
 void Coordinator::lose(Member& member, const std::string& how) {
-  const job::Faults& faults = plan_.job.faults;
-  const auto left = static_cast<std::int64_t>(roster_.active_workers().size()) - 1;
-  const bool goes_on = training_ && plan_.servers > 0 && !plan_.grid.split() && member.role == wire::Role::worker &&
-                       faults.on_worker_loss == job::OnWorkerLoss::keep_going && left >= faults.min_workers &&
-                       (!member.failure || member.failure->code == static_cast<int>(Kind::lost));
-  if (!goes_on) fail_lost(member, how);
+  if (replace_server(member, how)) return;
+  if (!member.active) return drop_newcomer(member, how);
+  const Remedy remedy = remedy_for(member);
+  if (remedy == Remedy::end) fail_lost(member, how);
+  if (remedy == Remedy::back) go_back(member, how);
+  noticed_ = Clock::now();
   member.state = Member::State::lost;
   doors_.send(member.address, wire::Type::abort, {});  // it may live, at the other end of a link that was too slow
   const std::string what = fmt::format("{} {} at step {} while {}; going on with {}", member.name(), how,
-                                       member.step + 1, name(member.phase), left);
+                                       member.step + 1, name(member.phase), roster_.active_workers().size());
   course_.progress().line("dtrain: " + what);
-  course_.metrics().write(
-      {{"event", "fault"}, {"role", wire::name(member.role)}, {"rank", member.rank}, {"what", what}});
+  course_.fault(loss_event(member, what, remedy));
   course_.tracker().drop(member.rank);
   assembly_.of_cell(0).lose(member.rank);
   to_settle_.push_back(member.rank);
+  free_place_of(member);
   settle_membership();
 }
 
@@ -100,7 +131,8 @@ void Coordinator::lose(Member& member, const std::string& how) {
 /// step in flight and who shares the rows from the next one on. One loss at a time.
 void Coordinator::settle_membership() {
   if (!settling_) {
-    if (to_settle_.empty()) return;
+    if (to_settle_.empty()) return admit_next();
+    if (admitting_) joining_.push_front(*admitting_), admitting_.reset();  // it waits until the loss is settled
     settling_ = to_settle_.front();
     to_settle_.pop_front();
     frozen_.assign(static_cast<std::size_t>(plan_.servers), std::nullopt);
@@ -121,6 +153,7 @@ void Coordinator::settle_membership() {
   for (int m = 0; m < plan_.servers; ++m)
     doors_.send(roster_.server(m).address, wire::Type::membership, pack(membership));
   settling_.reset();
+  course_.recovered(noticed_, membership.step + 1);
   settle_membership();
 }
 

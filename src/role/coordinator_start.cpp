@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "role/coordinator_role.hpp"
+#include "role/role.hpp"
 
 namespace dtrain::role {
 
@@ -16,6 +17,12 @@ Start Coordinator::start_of(const Member& reader, Start start) {
   };
   for (int m = 0; m < plan_.of_cell(cell).owners(); ++m)
     reach(roster_.owner(plan_, cell, m), start.endpoints, start.keys, start.names);
+  start.stands_by = reader.stands_by();
+  if (const Member* standby = reader.role == wire::Role::server ? roster_.standby(reader.rank) : nullptr;
+      standby != nullptr && standby != &reader) {
+    start.standby = endpoint_for(standby->data_endpoint, reader);
+    start.standby_key = key(*standby);
+  }
   if (!plan_.grid.split() || reader.role == wire::Role::loader) return start_with_rows(reader, std::move(start));
   start.number = first_owner(cell) + rank_in_cell(reader);
   for (int c = 0; c < plan_.grid.cells(); ++c) {
@@ -52,15 +59,22 @@ void Coordinator::start() {
     start.own_updates = state.policy.at("own_updates").get<std::vector<std::uint64_t>>();
     start.own_since = state.policy.at("own_since").get<std::vector<std::vector<double>>>();
   }
+  start.active = plan_.grid.split() ? everyone(plan_.workers) : roster_.active_workers();
   for (const Member& member : roster_.all()) start.allowed.push_back(member.public_key);
   start.allowed.push_back(doors_.keys().public_key);
   send_recording();
-  for (Member& reader : roster_.all()) doors_.send(reader.address, wire::Type::start, pack(start_of(reader, start)));
+  for (Member& reader : roster_.all())
+    if (reader.active) doors_.send(reader.address, wire::Type::start, pack(start_of(reader, start)));
   for (int cell = 0; cell < plan_.grid.cells(); ++cell)
-    for (int m = 0; m < plan_.of_cell(cell).owners(); ++m) load(cell, m, states_[static_cast<std::size_t>(cell)]);
+    for (int m = 0; m < plan_.of_cell(cell).owners(); ++m)
+      load(cell, m, roster_.owner(plan_, cell, m), states_[static_cast<std::size_t>(cell)]);
+  for (int m = 0; m < plan_.servers; ++m)
+    if (const Member* standby = roster_.standby(m)) load(0, m, *standby, states_.front());
   training_ = true;
   for (Member& member : roster_.all()) member.last_beat = Clock::now();
   course_.tracker().begin(state.clocks, state.applied_rows);
+  cut_calls_.begin(started_with_ = state.applied_rows);
+  admit_next();
 }
 
 /// The order of events that servers are to repeat, if there is one. Each is known by its number in the run here, and by
@@ -82,14 +96,14 @@ void Coordinator::send_recording() {
 
 /// Weights and moments go to their owners from here, fresh or from a checkpoint: one way in. What is a worker's own
 /// goes first, so that it is there when the server answers.
-void Coordinator::load(int cell, int owner, const store::State& state) {
+void Coordinator::load(int cell, int owner, const Member& member, const store::State& state) {
   const plan::Plan& plan = plan_.of_cell(cell);
-  const Member& member = roster_.owner(plan_, cell, owner);
   const std::string endpoint = split(member.data_endpoint, ' ').front();
   const wire::Keys keys = wire::connecting_keys(doors_.keys(), member.public_key);
   const bool secure = doors_.secure() && endpoint.starts_with("tcp://");
   wire::Socket& socket =
       data_.emplace_back(context_, wire::Socket::Pattern::dealer, "coordinator", secure ? &keys : nullptr);
+  socket.tell_losses();
   connections_.watch(socket, member.name());
   if (endpoint.starts_with("ipc://")) socket.share(memory_);
   socket.connect(endpoint);

@@ -6,11 +6,13 @@
 #include "base/file.hpp"
 #include "base/text.hpp"
 #include "job/catalogue.hpp"
+#include "job/places.hpp"
 #include "job/read.hpp"
 #include "math/gemm.hpp"
 #include "plan/packing.hpp"
 #include "report/page.hpp"
 #include "report/summary.hpp"
+#include "role/role.hpp"
 #include "store/model_file.hpp"
 #include "sync/policy.hpp"
 #include "wire/shared.hpp"
@@ -109,10 +111,16 @@ void put_codec(Json& summary, const plan::Plan& plan, const std::vector<RoleRepo
   if (counted > 0) summary["codec"]["ratio"] = plain / counted;
 }
 
+ChaosBook chaos_for(const RunRequest& request, const plan::Plan& plan) {
+  const bool alone = plan.servers == 0 && !plan.peers();
+  const Cast cast{plan.processes(), plan.servers, alone, plan.total_steps, plan.job.seed};
+  return ChaosBook(resolve(request.chaos, cast));
+}
+
 /// Shared memory needs more of a machine than sockets do.
 job::Job with_transport(job::Job job, const Log& log) {
   const bool wanted = job.topology.transport == job::Transport::shared_memory &&
-                      (job.topology.workers > 1 || job.topology.servers.value_or(0) > 0);
+                      (job.topology.workers > 1 || job::grows(job.topology) || job.topology.servers.value_or(0) > 0);
   const auto obstacle = wanted ? wire::SharedMemory::obstacle() : std::nullopt;
   if (!obstacle) return job;
   log.warn("no shared memory between roles ({}): they use Unix sockets, as topology.transport: ipc does", *obstacle);
@@ -127,17 +135,42 @@ Course::Course(const RunRequest& request)
       survey_(data::survey(request.job)),
       plan_(plan::make_plan(with_transport(request.job, request.log), this_host(), survey_.facts,
                             survey_.encoding.width)),
+      chaos_(chaos_for(request, plan_)),
+      as_coordinator_(chaos_.clock(wire::Role::coordinator, 0)),
+      as_worker_(chaos_.clock(wire::Role::worker, 0)),
       folder_(folder_for(request)),
       metrics_(folder_.path() / "metrics.jsonl"),
       progress_(request.progress, request.color, request.job.name),
-      tracker_(plan_, metrics_, progress_) {
+      tracker_(plan_, metrics_, progress_),
+      goes_on_(!request.resume.empty()) {
   for (const std::string& warning : plan_.warnings) request.log.warn("{}", warning);
   if (request.resume.empty()) {
     write_file(folder_.path() / "job.yaml", request.job_text);
     write_file(folder_.path() / "resolved.yaml", job::write_job(plan_.job));
     write_file(folder_.path() / "plan.json", plan::to_json(plan_).dump(2) + "\n");
   }
-  aside_ = std::make_unique<Aside>(plan_.job, survey_, folder_.path());
+  aside_ = std::make_unique<Aside>(plan_.job, survey_, folder_.path(), chaos_.clock(wire::Role::coordinator, 0));
+  if (!chaos_.empty()) request.log.info("--chaos {}", to_text(chaos_.spec()));
+}
+
+void Course::note_chaos(wire::Role role, int rank, const std::string& fault, std::uint64_t step) {
+  chaos_.note_done(role, rank, fault);
+  metrics_.write(
+      {{"event", "chaos"}, {"role", wire::name(role)}, {"rank", rank}, {"fault", fault}, {"step", step + 1}});
+  const std::string who =
+      role == wire::Role::coordinator ? "the coordinator" : fmt::format("{} {}", wire::name(role), rank);
+  progress_.line(fmt::format("dtrain: --chaos: {} suffers {}", who, fault));
+}
+
+/// A full disk is found where checkpoints are written.
+void Course::suffer(wire::Role role, int rank, std::uint64_t step) {
+  FaultClock& clock = role == wire::Role::coordinator ? as_coordinator_ : as_worker_;
+  if (clock.empty()) return;
+  for (const Fault& fault : clock.begin(step)) {
+    if (fault.action == Fault::Action::disk) continue;
+    note_chaos(role, rank, to_text(fault), step);
+    end_or_stop(fault.action);
+  }
 }
 
 Json Course::state_facts() const {
@@ -147,8 +180,8 @@ Json Course::state_facts() const {
 }
 
 store::State Course::take_initial_state() {
-  std::optional<store::State> saved = request_.resume.empty() ? std::nullopt : saved_state();
-  if (!request_.resume.empty() && !saved) request_.log.info("no checkpoint yet: starting from the beginning");
+  std::optional<store::State> saved = goes_on_ ? saved_state() : std::nullopt;
+  if (goes_on_ && !saved) request_.log.info("no checkpoint yet: starting from the beginning");
   store::State state = saved ? std::move(*saved) : fresh_state();
   if (plan_.job.output.trace) begin_trace(state);
   return state;
@@ -158,10 +191,13 @@ std::optional<store::State> Course::saved_state() {
   std::vector<std::string> skipped;
   std::optional<store::State> state = store::load_newest(folder_.path(), &skipped);
   for (const std::string& line : skipped) request_.log.warn("{}", line);
+  if (!state && !skipped.empty())
+    fail(Kind::checkpoint, "none of the run's {} checkpoint{} is sound; to begin anew, remove {}", skipped.size(),
+         skipped.size() == 1 ? "" : "s", (folder_.path() / "checkpoints").string());
   if (!state) return std::nullopt;
   spread(*state);
   compare_facts(*state);
-  metrics_.write({{"event", "resume"}, {"step", state->step}});
+  if (restarts_ == 0) metrics_.write({{"event", "resume"}, {"step", state->step}});
   request_.log.info("going on from step {} of {}", with_commas(static_cast<Index>(state->step)),
                     with_commas(plan::steps_of(plan_, plan_.total_rows)));
   return state;
@@ -169,7 +205,7 @@ std::optional<store::State> Course::saved_state() {
 
 /// Where all workers are at one step and have nothing of their own, any number of them can go on.
 void Course::spread(store::State& state) const {
-  const auto workers = static_cast<std::size_t>(plan_.workers);
+  const auto workers = static_cast<std::size_t>(plan_.places());
   const std::vector<std::uint64_t>& clocks = state.clocks;
   if (clocks.empty() || clocks.size() == workers || !state.own.empty() ||
       std::count(clocks.begin(), clocks.end(), clocks.front()) != std::ssize(clocks))
@@ -189,7 +225,7 @@ void Course::compare_facts(const store::State& state) {
       fail(Kind::checkpoint,
            "{} was {} when the checkpoint was written and is {} now; a run can only go on as it began", fact,
            state.facts.value(fact, Json()).dump(), now[fact].dump());
-  const auto workers = static_cast<std::size_t>(plan_.workers);
+  const auto workers = static_cast<std::size_t>(plan_.places());
   const auto arenas = static_cast<std::size_t>(plan_.server_arenas()),
              own = static_cast<std::size_t>(plan_.worker_arenas());
   const bool alone = plan_.workers_keep();
@@ -207,7 +243,7 @@ void Course::compare_facts(const store::State& state) {
 
 store::State Course::fresh_state() const {
   store::State state;
-  state.clocks.assign(static_cast<std::size_t>(plan_.workers), 0);
+  state.clocks.assign(static_cast<std::size_t>(plan_.places()), 0);
   state.weights = Arena(plan_.layout.total);
   model::initialise(plan_.job.model, plan_.layout, plan_.job.seed, state.weights.span());
   for (int k = 0; k < plan_.server_arenas(); ++k) state.moments.emplace_back(plan_.layout.total);
@@ -222,13 +258,9 @@ void Course::begin_trace(const store::State& state) {
   fs::path file = folder_.path() / "trace.jsonl";
   for (int n = 2; fs::exists(file); ++n) file = folder_.path() / fmt::format("trace-{}.jsonl", n);
   trace_.emplace(file);
-  trace_->put(sync::to_line({job::write_job(plan_.job),
-                             plan_.workers,
-                             plan_.of_cell(0).owners() * plan_.grid.cells(),
-                             plan::last_clock(plan_),
-                             static_cast<sync::Clock>(plan::single_until_steps(plan_)),
-                             state.clocks,
-                             {}}) +
+  trace_->put(sync::to_line({job::write_job(plan_.job), plan_.places(), plan_.of_cell(0).owners() * plan_.grid.cells(),
+                             plan::last_clock(plan_), static_cast<sync::Clock>(plan::single_until_steps(plan_)),
+                             state.clocks, absent_from(plan_, everyone(plan_.workers))}) +
               "\n");
 }
 
@@ -262,11 +294,30 @@ bool Course::save_due() {
   return true;
 }
 
+void Course::fault(const Json& what) {
+  ++faults_;
+  Json event{{"event", "fault"}};
+  event.update(what);
+  event["seconds"] = seconds_since(begun_);
+  metrics_.write(event);
+}
+
+void Course::go_back() {
+  ++restarts_;
+  goes_on_ = true;
+  while (aside_->outstanding() > 0) settle(aside_->wait());
+}
+
+void Course::recovered(Clock::time_point noticed, std::uint64_t step) {
+  metrics_.write({{"event", "recovery"}, {"seconds", seconds_since(noticed)}, {"step", step}});
+}
+
 void Course::take_results() {
   while (auto result = aside_->next()) settle(std::move(*result));
 }
 
 void Course::settle(AsideResult result) {
+  if (!result.chaos.empty()) note_chaos(wire::Role::coordinator, 0, result.chaos, result.snapshot.state.step - 1);
   if (result.failure) std::rethrow_exception(result.failure);
   const store::State& state = result.snapshot.state;
   tracker_.evaluated(plan::steps_of(plan_, state.applied_rows), state.applied_rows, result.scores,
@@ -318,7 +369,9 @@ Json Course::finish(const std::vector<RoleReport>& roles, const Error* failure) 
   if (plan_.facts.skipped_rows > 0) summary["skipped_rows"] = plan_.facts.skipped_rows;
   summary["flops_per_row"] = plan_.flops_per_row();
   summary["checkpoints"] = checkpoints_;
-  if (aside_->passed_over() > 0) summary["checkpoints_passed_over"] = aside_->passed_over();
+  if (faults_ > 0) summary["faults"] = faults_, summary["restarts"] = restarts_;
+  if (const int passed_over = aside_->passed_over() + passed_over_; passed_over > 0)
+    summary["checkpoints_passed_over"] = passed_over;
   summary["policy"] = job::policy_name(plan_.job.sync.policy);
   summary["policy_spec"] = sync::spec(plan_.job.sync);
   put_roles(summary, roles);

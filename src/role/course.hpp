@@ -9,6 +9,7 @@
 #include "plan/plan.hpp"
 #include "report/run_folder.hpp"
 #include "role/aside.hpp"
+#include "role/chaos.hpp"
 #include "role/run.hpp"
 #include "role/tracker.hpp"
 
@@ -39,11 +40,29 @@ class Course {
   /// Adds to trace.jsonl, if the job wants one.
   void trace(const std::vector<sync::Event>& events);
 
+  /// What --chaos has done and has yet to do.
+  ChaosBook& chaos() { return chaos_; }
+  /// A fault is about to be made: to the metrics and the log.
+  void note_chaos(wire::Role role, int rank, const std::string& fault, std::uint64_t step);
+  /// A step begins, counted from 0, of a role that is played by this very process: does what is due.
+  void suffer(wire::Role role, int rank, std::uint64_t step);
+
   /// What a checkpoint says of the run beside its numbers.
   Json state_facts() const;
 
-  /// Weights and moments to start from: fresh ones, or those of the newest sound checkpoint.
+  /// Weights and moments to start from: fresh ones, or those of the newest sound checkpoint if the run goes on or has
+  /// gone back.
   store::State take_initial_state();
+
+  /// A role was lost: adds when to what is told: role, rank, what, and what is done about it.
+  void fault(const Json& what);
+  /// How often roles were started anew, or the run went back (faults.max_restarts).
+  int restarts() const { return restarts_; }
+  void count_restart() { ++restarts_; }
+  /// The run starts once more from its newest checkpoint, or from the beginning: saves under way are finished first.
+  void go_back();
+  /// After a fault that was noticed then, the run goes on from this step.
+  void recovered(Clock::time_point noticed, std::uint64_t step);
 
   /// Why the run should stop now, if it should: told once by a signal or the clock, and kept.
   /// A second signal throws Error at once.
@@ -52,6 +71,8 @@ class Course {
 
   /// Whether `checkpoint.every`, if it is a time, has passed since this was last true.
   bool save_due();
+  /// So many checkpoints fell due while one was on its way.
+  void pass_over(int checkpoints) { passed_over_ += checkpoints; }
 
   /// Takes what has been evaluated and saved aside; throws what failed there.
   void take_results();
@@ -76,6 +97,8 @@ class Course {
   Clock::time_point begun_ = Clock::now(), saved_at_ = begun_;
   data::Survey survey_;
   plan::Plan plan_;
+  ChaosBook chaos_;
+  FaultClock as_coordinator_, as_worker_;
   launch::Signals signals_;   ///< until then there is nothing to save, and a signal simply ends us
   report::RunFolder folder_;  ///< made only once the data have been found right
   report::MetricsFile metrics_;
@@ -86,7 +109,9 @@ class Course {
   int stop_code_ = 0;
   Scores scores_;                     ///< of the newest evaluation
   std::optional<store::State> last_;  ///< the last snapshot's state
-  int checkpoints_ = 0;
+  int checkpoints_ = 0, passed_over_ = 0;
+  int faults_ = 0, restarts_ = 0;
+  bool goes_on_;  ///< from a checkpoint, if there is one
 };
 
 }  // namespace dtrain::role

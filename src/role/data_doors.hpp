@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "role/link.hpp"
+#include "role/strangers.hpp"
+#include "wire/crowd.hpp"
 
 namespace dtrain::role {
 
@@ -24,6 +26,8 @@ class DataDoors {
   void watch(wire::Poller& poller);
   /// Lets in who is allowed in: after each poll.
   void serve();
+  /// Connections that were not let in, or were too many.
+  std::uint64_t strangers() const;
 
   wire::Socket& operator[](std::size_t door) { return sockets_[door]; }
   std::size_t size() const { return sockets_.size(); }
@@ -33,7 +37,17 @@ class DataDoors {
  private:
   std::unique_ptr<wire::Authenticator> authenticator_;
   std::deque<wire::Socket> sockets_;
+  /// Who comes by tcp.
+  struct Guard {
+    wire::Monitor monitor;
+    wire::Crowd crowd;
+    Guard(wire::Context& context, wire::Socket& socket) : monitor(context, socket) {}
+  };
+  std::deque<Guard> guards_;
   std::vector<std::string> endpoints_;
+  std::size_t allowed_ = 0;
+  Strangers strangers_;
+  std::uint64_t noted_ = 0;
 };
 
 }  // namespace dtrain::role

@@ -5,12 +5,14 @@
 
 namespace dtrain::role {
 
-Doors::Doors(wire::Context& context, std::uint64_t nonce, const Outer& outer)
+Doors::Doors(wire::Context& context, std::uint64_t nonce, const Outer& outer, const Log& log)
     : self_{wire::Role::coordinator, 0, nonce, entropy(), 0},
       keys_(wire::make_key_pair()),
-      run_secret_(wire::make_secret()) {
+      run_secret_(wire::make_secret()),
+      strangers_(log) {
   using Pattern = wire::Socket::Pattern;
-  Door& local = doors_.emplace_back(Door{wire::Socket(context, Pattern::router, ""), nullptr});
+  Door& local = doors_.emplace_back(wire::Socket(context, Pattern::router, ""));
+  local.socket.tell_losses();
   local.monitor = std::make_unique<wire::Monitor>(context, local.socket);
   local_endpoint_ = local.socket.bind("ipc://" + (folder_.path() / "c").string());
   if (outer.listen.empty()) return;
@@ -20,9 +22,18 @@ Doors::Doors(wire::Context& context, std::uint64_t nonce, const Outer& outer)
     wire::write_token(outer.token_file, *token_);
   }
   const wire::Keys keys = wire::binding_keys(keys_, wire::Authenticator::any_key);
-  Door& door = doors_.emplace_back(Door{wire::Socket(context, Pattern::router, "", token_ ? &keys : nullptr), nullptr});
+  Door& door = doors_.emplace_back(wire::Socket(context, Pattern::router, "", token_ ? &keys : nullptr));
+  door.crowd.expect(outer.expected);
+  door.socket.limit_payload(most_control_bytes);
+  door.socket.tell_losses();
   door.monitor = std::make_unique<wire::Monitor>(context, door.socket);
   outer_endpoint_ = door.socket.bind(outer.listen);
+}
+
+void Doors::renew() {
+  self_.nonce = entropy();
+  self_.epoch = 0;
+  run_secret_ = wire::make_secret();
 }
 
 bool Doors::admits(const Address& from, const Join& join, const wire::Message& message) const {
@@ -46,8 +57,10 @@ std::optional<Knock> Doors::receive() {
 
 std::optional<std::pair<std::size_t, int>> Doors::disconnected() {
   for (std::size_t d = 0; d < doors_.size(); ++d)
-    while (const auto event = doors_[d].monitor->next())
+    while (const auto event = doors_[d].monitor->next()) {
+      if (d > 0) doors_[d].crowd.note(*event);
       if (event->what == wire::Monitor::Event::What::disconnected) return std::pair{d, event->descriptor};
+    }
   return std::nullopt;
 }
 
@@ -58,6 +71,16 @@ void Doors::watch(wire::Poller& poller) {
 
 void Doors::serve() {
   if (authenticator_) authenticator_->serve();
+  if (doors_.size() < 2) return;
+  Door& outer = doors_[1];
+  outer.crowd.sweep();
+  strangers_.note_total("a connection that proved no key", outer.crowd.failed(), noted_.connections);
+  strangers_.note_total("a message that is none of this run's", outer.socket.refused(), noted_.messages);
+  strangers_.note_total("a connection too many, or one that did not join", outer.crowd.turned_away(), noted_.too_many);
+}
+
+void Doors::let_in(const Address& from, const wire::Message& message) {
+  if (from.door > 0) doors_[from.door].crowd.let_in(message.descriptor);
 }
 
 }  // namespace dtrain::role

@@ -49,6 +49,7 @@ void FetchedFeed::start(const Start& start, Connections& connections) {
 
 /// What is foreseen wrongly, as under quorum, is asked for when it is due.
 void FetchedFeed::expect(Index step) {
+  if (std::exchange(due_, step) != step) awaited_.reset();
   next_ = std::max(next_, step);
   for (; next_ <= step + plan_.ahead() && next_ < steps_; ++next_) {
     const auto rows = division_.rows(next_, static_cast<int>(rank_));
@@ -130,6 +131,7 @@ void FetchedFeed::watch(wire::Poller& poller) {
 }
 
 void FetchedFeed::receive() {
+  if (server_) server_->check();
   const auto tell = [this](const std::string& why) { link_.tell_refusal(why); };
   for (std::size_t k = 0; k < sources_.size(); ++k)
     while (auto message = sources_[k].receive(link_.self().nonce, tell)) take(k, *message);

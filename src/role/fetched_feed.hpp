@@ -79,7 +79,8 @@ class FetchedFeed final : public Feed {
   RowParcel shard_parcel_;
   std::shared_ptr<const data::Rows> shard_;
   std::deque<Batch> batches_;
-  std::optional<Deadline> awaited_;  ///< until the rows that are due now must be here
+  Index due_ = -1;                   ///< step
+  std::optional<Deadline> awaited_;  ///< until its rows must be here
   SparseBatch one_;                  ///< row of a sparse batch
   std::uint64_t asked_ = 0;          ///< requests, by which they are numbered; the first is that for the shard
   std::size_t divided_ = 0;          ///< batches

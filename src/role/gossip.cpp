@@ -36,6 +36,7 @@ bool Gossip::finished() const { return stop_wanted_ || clock_ >= static_cast<syn
 void Gossip::train() {
   while (!finished()) {
     drain();
+    link_.begin_step(clock_);
     const Clock::time_point start = Clock::now();
     const double idle = wait_seconds_ + communicate_seconds_ + fetch_seconds_;
     step();

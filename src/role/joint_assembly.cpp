@@ -86,7 +86,7 @@ void JointAssembly::forget_before(std::uint64_t ordinal) {
   });
 }
 
-/// Where cells go their own ways, as under asp, the whole is as far as the one that is least far.
+/// Where cells go their own ways, as under asp, what is evaluated is as far as the one that is least far.
 Snapshot JointAssembly::join(Parts& parts) const {
   const Snapshot& first = *parts.front();
   Snapshot joint{first.evaluate, first.save, first.last, {}, first.ordinal};

@@ -14,9 +14,9 @@ namespace dtrain::role {
 /// One state a cell; that of the whole network itself where it is not split.
 std::deque<store::State> parts_of(const plan::Plan& plan, store::State whole);
 
-/// Each cell's snapshots are put together apart, then those that go by one ordinal to one. In the midst of a run under
-/// asp, ssp or easgd, whose cells go their own ways, they are not of one step, and the whole counts as being at the
-/// least.
+/// Each cell's snapshots are put together apart, then those that go by one ordinal to one. What is saved is of one cut;
+/// evaluations in the midst of a run under asp, ssp or easgd, whose cells go their own ways, are not, and the whole
+/// counts as being at the least.
 class JointAssembly {
  public:
   explicit JointAssembly(const plan::Plan& plan);

@@ -56,8 +56,8 @@ class Loader {
       watch(poller);
       poller.wait(100);
     }
+    while (const auto message = link_.receive()) obey(*message);  // first: whoever connects may just have been told of
     doors_.serve();
-    while (const auto message = link_.receive()) obey(*message);
     for (std::size_t d = 0; d < doors_.size(); ++d)
       while (const auto message = doors_[d].receive(link_.self().nonce)) hear(*message, d);
     receive();
@@ -66,6 +66,7 @@ class Loader {
 
   void obey(const wire::Message& message) {
     if (message.header.type == wire::Type::goodbye) dismissed_ = true;
+    if (message.header.type == wire::Type::coming) doors_.allow({unpack_coming(message.text()).public_key});
     if (message.header.type == wire::Type::abort) fail(Kind::lost, "the coordinator ended the run");
   }
 

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "base/error.hpp"
+#include "role/payload.hpp"
 
 namespace dtrain::role {
 namespace {
@@ -17,24 +17,13 @@ struct ProgressHead {
   std::uint32_t records;
 };
 
-Json parse(std::string_view payload) { return Json::parse(payload, nullptr, false); }
-
-/// Runs a reader of untrusted Json: anything missing or of another type gives nullopt.
-template <class Read>
-auto attempt(std::string_view payload, Read read) -> std::optional<decltype(read(Json()))> {
-  try {
-    const Json json = parse(payload);
-    if (json.is_discarded()) return std::nullopt;
-    return read(json);
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
-}
-
-template <class Value>
-Value trusted(std::optional<Value> value, const char* what) {
-  if (!value) fail(Kind::internal, "the coordinator sent a {} that cannot be read; is it of another version?", what);
-  return std::move(*value);
+/// A name that somebody gave itself, fit for a line of text.
+std::string shown(std::string name) {
+  constexpr std::size_t longest = 255;
+  name = name.substr(0, longest);
+  for (char& c : name)
+    if (c < ' ' || c > '~') c = '?';
+  return name;
 }
 
 }  // namespace
@@ -93,7 +82,7 @@ std::optional<Join> unpack_join(std::string_view payload) {
     join.role = role == static_cast<int>(wire::Role::server) || role == static_cast<int>(wire::Role::loader)
                     ? static_cast<wire::Role>(role)
                     : wire::Role::worker;
-    join.host = json.at("host");
+    join.host = shown(json.at("host"));
     join.cores = json.at("cores");
     join.pid = json.at("pid");
     join.ticket = json.at("ticket");
@@ -121,7 +110,9 @@ std::string pack(const Welcome& welcome) {
               {"bind_rows", welcome.bind_rows},
               {"secure", welcome.secure},
               {"probe_block", welcome.probe_block},
-              {"probe_place", welcome.probe_place}}
+              {"probe_place", welcome.probe_place},
+              {"chaos", welcome.chaos},
+              {"life", welcome.life}}
       .dump();
 }
 
@@ -148,9 +139,21 @@ Welcome unpack_welcome(std::string_view payload) {
                            welcome.secure = json.at("secure");
                            welcome.probe_block = json.at("probe_block");
                            welcome.probe_place = json.at("probe_place");
+                           welcome.chaos = json.at("chaos");
+                           welcome.life = json.at("life");
                            return welcome;
                          }),
                  "welcome");
+}
+
+std::string pack(const Confession& confession) {
+  return Json{{"fault", confession.fault}, {"step", confession.step}, {"waits", confession.waits}}.dump();
+}
+
+std::optional<Confession> unpack_confession(std::string_view payload) {
+  return attempt(payload, [](const Json& json) {
+    return Confession{json.at("fault"), json.at("step"), json.at("waits")};
+  });
 }
 
 std::string pack(const Ready& ready) {
@@ -168,6 +171,9 @@ std::string pack(const Start& start) {
   return Json{{"endpoints", start.endpoints},
               {"keys", start.keys},
               {"allowed", start.allowed},
+              {"stands_by", start.stands_by},
+              {"standby", start.standby},
+              {"standby_key", start.standby_key},
               {"clocks", start.clocks},
               {"updates", start.updates},
               {"applied_rows", start.applied_rows},
@@ -184,7 +190,10 @@ std::string pack(const Start& start) {
               {"everywhere_names", start.everywhere_names},
               {"number", start.number},
               {"row_endpoints", start.row_endpoints},
-              {"row_keys", start.row_keys}}
+              {"row_keys", start.row_keys},
+              {"active", start.active},
+              {"epoch", start.epoch},
+              {"joins", start.joins}}
       .dump();
 }
 
@@ -205,6 +214,9 @@ Start unpack_start(std::string_view payload) {
                            start.row_endpoints = json.at("row_endpoints").get<std::vector<std::string>>();
                            start.row_keys = json.at("row_keys").get<std::vector<std::string>>();
                            start.allowed = json.at("allowed").get<std::vector<std::string>>();
+                           start.stands_by = json.at("stands_by");
+                           start.standby = json.at("standby");
+                           start.standby_key = json.at("standby_key");
                            start.clocks = json.at("clocks").get<std::vector<std::uint64_t>>();
                            start.updates = json.at("updates");
                            start.applied_rows = json.at("applied_rows");
@@ -212,6 +224,9 @@ Start unpack_start(std::string_view payload) {
                            start.worklist = json.at("worklist").get<std::vector<std::int64_t>>();
                            start.own_updates = json.at("own_updates").get<std::vector<std::uint64_t>>();
                            start.own_since = json.at("own_since").get<std::vector<std::vector<double>>>();
+                           start.active = json.at("active").get<std::vector<int>>();
+                           start.epoch = json.at("epoch");
+                           start.joins = json.at("joins");
                            return start;
                          }),
                  "start");
@@ -227,7 +242,8 @@ std::string pack(const Cut& cut) {
               {"applied_rows", cut.applied_rows},
               {"clocks", cut.clocks},
               {"memory", cut.memory},
-              {"worklist", cut.worklist}}
+              {"worklist", cut.worklist},
+              {"members", cut.members}}
       .dump();
 }
 
@@ -244,22 +260,48 @@ std::optional<Cut> unpack_cut(std::string_view payload) {
     cut.clocks = json.at("clocks").get<std::vector<std::uint64_t>>();
     cut.memory = json.at("memory").get<std::vector<double>>();
     cut.worklist = json.at("worklist").get<std::vector<std::int64_t>>();
+    cut.members = json.at("members").get<std::vector<int>>();
     return cut;
   });
 }
 
-std::string pack(const Frozen& frozen) { return Json{{"step", frozen.step}, {"complete", frozen.complete}}.dump(); }
+std::string pack(const Coming& coming) {
+  return Json{{"attempt", coming.attempt},       {"rank", coming.rank},   {"incarnation", coming.incarnation},
+              {"public_key", coming.public_key}, {"until", coming.until}, {"called_off", coming.called_off}}
+      .dump();
+}
+
+Coming unpack_coming(std::string_view payload) {
+  return trusted(attempt(payload,
+                         [](const Json& json) {
+                           return Coming{json.at("attempt"),    json.at("rank"),  json.at("incarnation"),
+                                         json.at("public_key"), json.at("until"), json.at("called_off")};
+                         }),
+                 "coming");
+}
+
+std::string pack(const Frozen& frozen) {
+  return Json{{"step", frozen.step},        {"complete", frozen.complete}, {"attempt", frozen.attempt},
+              {"over", frozen.over},        {"entry", frozen.entry},       {"applied_rows", frozen.applied_rows},
+              {"worklist", frozen.worklist}}
+      .dump();
+}
 
 std::optional<Frozen> unpack_frozen(std::string_view payload) {
-  return attempt(payload, [](const Json& json) { return Frozen{json.at("step"), json.at("complete")}; });
+  return attempt(payload, [](const Json& json) {
+    return Frozen{json.at("step"),
+                  json.at("complete"),
+                  json.at("attempt"),
+                  json.at("over"),
+                  json.at("entry"),
+                  json.at("applied_rows"),
+                  json.at("worklist").get<std::vector<std::int64_t>>()};
+  });
 }
 
 std::string pack(const Membership& membership) {
-  return Json{{"epoch", membership.epoch},
-              {"lost", membership.lost},
-              {"active", membership.active},
-              {"step", membership.step},
-              {"keep_pending", membership.keep_pending},
+  return Json{{"epoch", membership.epoch},   {"lost", membership.lost}, {"joined", membership.joined},
+              {"active", membership.active}, {"step", membership.step}, {"keep_pending", membership.keep_pending},
               {"undone", membership.undone}}
       .dump();
 }
@@ -270,6 +312,7 @@ Membership unpack_membership(std::string_view payload) {
                            Membership out;
                            out.epoch = json.at("epoch");
                            out.lost = json.at("lost");
+                           out.joined = json.at("joined");
                            out.active = json.at("active").get<std::vector<int>>();
                            out.step = json.at("step");
                            out.keep_pending = json.at("keep_pending");
@@ -299,7 +342,7 @@ std::optional<std::vector<sync::Event>> unpack_traced(std::string_view payload) 
   std::vector<sync::Event> events(payload.size() / sizeof(sync::Event));
   if (!events.empty()) std::memcpy(static_cast<void*>(events.data()), payload.data(), payload.size());
   const bool known =
-      std::all_of(events.begin(), events.end(), [](const sync::Event& e) { return e.what <= sync::Event::What::undo; });
+      std::all_of(events.begin(), events.end(), [](const sync::Event& e) { return e.what <= sync::Event::What::cut; });
   return known ? std::optional(std::move(events)) : std::nullopt;
 }
 

@@ -78,6 +78,8 @@ struct Welcome {
   bool secure = false;                 ///< tcp data sockets speak CURVE
   std::uint64_t probe_block = 0;       ///< shared memory of the coordinator's, for roles of its machine to try; 0: none
   std::uint64_t probe_place = 0;
+  std::string chaos{};  ///< faults that it makes on purpose (role/chaos_spec.hpp); "" for none
+  int life = 0;         ///< how many roles had this place before
 };
 std::string pack(const Welcome& welcome);
 Welcome unpack_welcome(std::string_view payload);
@@ -104,6 +106,8 @@ struct Start {
   std::vector<std::string> row_endpoints;  ///< where rows are to be had: loaders, then workers that hold shards
   std::vector<std::string> row_keys;       ///< as `keys`
   std::vector<std::string> allowed;        ///< public keys of everybody, for servers to admit
+  bool stands_by = false;                  ///< the receiver keeps a server's slice until that is lost
+  std::string standby, standby_key;        ///< server: as endpoints, where its own standby listens; "": it has none
   std::vector<std::uint64_t> clocks;       ///< per worker: its first step
   std::uint64_t updates = 0;               ///< of the state that servers are loaded with
   Index applied_rows = 0;
@@ -111,6 +115,9 @@ struct Start {
   std::vector<std::int64_t> worklist;          ///< data::Worklist::state(); empty: from the beginning
   std::vector<std::uint64_t> own_updates;      ///< of each worker's own optimizer, where it is sent its own state first
   std::vector<std::vector<double>> own_since;  ///< the same: `memory` of its cut
+  std::vector<int> active;                     ///< workers that take part, ascending
+  std::uint32_t epoch = 0;                     ///< of this membership
+  bool joins = false;                          ///< the receiver takes a place in a run that has begun
 };
 std::string pack(const Start& start);
 Start unpack_start(std::string_view payload);
@@ -127,25 +134,47 @@ struct Cut {
   std::vector<std::uint64_t> clocks;
   std::vector<double> memory;          ///< of the policy
   std::vector<std::int64_t> worklist;  ///< under quorum
+  std::vector<int> members;            ///< workers that add their own state to it, where they keep any
 };
 std::string pack(const Cut& cut);
 std::optional<Cut> unpack_cut(std::string_view payload);
 
-/// Payload of `frozen`: what a server has of the step in flight when a worker is lost.
+/// Payload of `coming`: who will be at a place. Servers freeze; where `until` is a step, once that is in flight.
+struct Coming {
+  std::uint64_t attempt = 0;  ///< which answers repeat
+  int rank = 0;
+  std::uint64_t incarnation = 0;
+  std::string public_key;
+  std::uint64_t until = 0;
+  bool called_off = false;  ///< it does not come: servers go on
+};
+std::string pack(const Coming& coming);
+Coming unpack_coming(std::string_view payload);
+
+/// Payload of `frozen`: what a server has of the step in flight when a worker is lost, or about to join.
 struct Frozen {
   std::uint64_t step = 0;  ///< in flight; of a block, its last
-  bool complete =
-      false;  ///< all of the lost worker's push for that step, or for the one before if `step` is past it, is here
+  /// All of the lost worker's push for that step, or for the one before if `step` is past it, is here. Of who joins:
+  /// that step is in flight, and nothing of the one before is still to be done.
+  bool complete = false;
+  std::uint64_t attempt = 0;  ///< of `coming`; 0: a worker was lost
+  bool over = false;          ///< too late for who joins: the server has done all there was to do
+  std::uint64_t entry = 0;    ///< where it would start, under policies without steps in common
+  std::uint64_t applied_rows = 0;
+  std::vector<std::int64_t> worklist{};  ///< under quorum
 };
 std::string pack(const Frozen& frozen);
 std::optional<Frozen> unpack_frozen(std::string_view payload);
 
 /// Payload of `membership`.
 struct Membership {
+  static constexpr int nobody = -1;
   std::uint32_t epoch = 0;
-  int lost = 0;
+  int lost = nobody, joined = nobody;  ///< one of them is somebody
   std::vector<int> active;
-  std::uint64_t step = 0;     ///< the step in flight; the active ranks share the rows from the next one on
+  /// The step in flight; the active ranks share the rows from the next one on. Under policies without steps in common:
+  /// where who joins starts.
+  std::uint64_t step = 0;
   bool keep_pending = false;  ///< the lost worker's push for that step stays in
   std::vector<int> undone;    ///< servers that take their last step back
 };
@@ -160,6 +189,15 @@ struct Changed {
 };
 std::string pack(const Changed& changed);
 std::optional<Changed> unpack_changed(std::string_view payload);
+
+/// Payload of `chaos`.
+struct Confession {
+  std::string fault;       ///< that the sender is about to make, as in Welcome::chaos
+  std::uint64_t step = 0;  ///< that begins, counted from 0
+  bool waits = false;      ///< for an answer: it will not be there to say it again
+};
+std::string pack(const Confession& confession);
+std::optional<Confession> unpack_confession(std::string_view payload);
 
 /// Payload of `traced`.
 std::string pack(std::span<const sync::Event> events);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <utility>
 
 #include "job/resolve.hpp"
 #include "math/signs.hpp"
@@ -102,7 +103,7 @@ Owner::Owner(const plan::Plan& plan, plan::Slice slice, sync::Update update, int
     if (slice_.pieces[piece].by_rows) continue;
     segments_.push_back({at[i], at[i + 1], piece, decays(plan.layout, at[i]), layer_of(plan.layout, at[i])});
   }
-  if (plan.job.sync.compensation == job::Compensation::delay) held_.resize(static_cast<std::size_t>(plan.workers));
+  if (plan.job.sync.compensation == job::Compensation::delay) held_.resize(static_cast<std::size_t>(plan.places()));
   current_ = previous_ = &free_version();
   for (int layer = 0; layer <= static_cast<int>(plan.layout.layers.size()); ++layer)
     layer_segments_.push_back(static_cast<std::size_t>(
@@ -136,7 +137,8 @@ float Owner::rate_share(std::uint64_t rows) const {
 
 bool Owner::in_use(const Version& version) const {
   return &version == current_ || (keeps_previous_ && &version == previous_) || !version.in_flight.idle() ||
-         std::count(held_.begin(), held_.end(), &version) > 0;
+         std::count(held_.begin(), held_.end(), &version) > 0 ||
+         std::count(answers_.begin(), answers_.end(), &version) > 0;
 }
 
 Version& Owner::free_version() {
@@ -144,7 +146,8 @@ Version& Owner::free_version() {
     if (!in_use(version)) return version;
   Version& version = versions_.emplace_back();
   const Index count = slice_.end - slice_.begin;
-  const auto arena = [&](int index) { return make_ && index < plan_.exchanged_arenas() ? make_(count) : Arena(count); };
+  const int travel = plan_.job.faults.replicas > 0 ? 1 + moments_ : plan_.exchanged_arenas();
+  const auto arena = [&](int index) { return make_ && index < travel ? make_(count) : Arena(count); };
   version.weights = arena(0);
   for (int k = 0; k < moments_; ++k) version.moments.push_back(arena(k + 1));
   return version;
@@ -443,6 +446,25 @@ void Owner::average_with(std::span<const plan::Piece> pieces, const std::vector<
   mean.updates = current_->updates;
   mean.applied_rows = current_->applied_rows;
   previous_ = current_ = &mean;
+}
+
+void Owner::adopt(Version& received, std::uint64_t updates, Index applied_rows) {
+  received.updates = updates;
+  received.applied_rows = applied_rows;
+  received.changes.clear();
+  previous_ = current_;
+  current_ = &received;
+}
+
+void Owner::keep_answer(int rank, bool updated) {
+  if (plan_.job.sync.policy != job::PolicyName::easgd) return;
+  answers_.resize(static_cast<std::size_t>(plan_.workers));
+  answers_[static_cast<std::size_t>(rank)] = updated ? previous_ : nullptr;
+}
+
+Version& Owner::take_answer(int rank) {
+  Version* answer = answers_.empty() ? nullptr : std::exchange(answers_[static_cast<std::size_t>(rank)], nullptr);
+  return answer != nullptr ? *answer : *current_;
 }
 
 void Owner::undo() { current_ = previous_; }

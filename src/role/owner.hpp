@@ -131,6 +131,15 @@ class Owner {
   void catch_up(std::span<const std::uint32_t> rows) { rows_->catch_up(*current_, rows); }
   void catch_up();
 
+  /// A version that another owner of the range has made: a place for its arenas, as they lie in a Version (not as
+  /// stored()), and then it is the current one.
+  Version& receive() { return free_version(); }
+  void adopt(Version& received, std::uint64_t updates, Index applied_rows);
+  /// Under easgd, where a version is the answer to one push: the one before the last update is that to `rank` (the
+  /// current one if its push made no update), until it is fetched. Then, and under other policies: the current one.
+  void keep_answer(int rank, bool updated);
+  Version& take_answer(int rank);
+
   /// Returns to the version before the last step. Once only, and only if nothing was stepped since.
   void undo();
 
@@ -191,6 +200,7 @@ class Owner {
   Version* current_ = nullptr;
   Version* previous_ = nullptr;
   std::vector<const Version*> held_;         ///< per rank, where a delay is compensated; nullptr: none
+  std::vector<Version*> answers_;            ///< per rank, of a standby under easgd
   std::vector<std::size_t> layer_segments_;  ///< first segment of each layer, and the end
   Version* next_ = nullptr;                  ///< being written between open() and close()
   std::vector<Contribution> one_piece_;      ///< what a piece is stepped with: made anew for each

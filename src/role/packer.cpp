@@ -36,7 +36,14 @@ std::optional<std::span<const std::byte>> Packer::pack(std::size_t piece, std::s
   part.packed = true;
   const auto bytes = part.encoder->encode(values, turn_, part.bytes);
   if (!bytes) return std::nullopt;
+  part.filled = *bytes;
   return std::span<const std::byte>(part.bytes).first(*bytes);
+}
+
+std::optional<std::span<const std::byte>> Packer::packed(std::size_t piece) const {
+  const Part& part = parts_[piece];
+  if (!part.packed) return std::nullopt;
+  return std::span<const std::byte>(part.bytes).first(part.filled);
 }
 
 void Packer::take_back(std::uint64_t step) {

@@ -27,6 +27,8 @@ class Packer {
   /// The piece's values as bytes; valid until its next pack(). Once a step. Nothing if the codec cannot carry them:
   /// they are not finite.
   std::optional<std::span<const std::byte>> pack(std::size_t piece, std::span<const float> values);
+  /// The bytes of the piece's last pack(), to be sent once more; nothing if it was not packed in the step begun last.
+  std::optional<std::span<const std::byte>> packed(std::size_t piece) const;
   /// What was packed in this step counts as not sent. Only of the step begun last; no effect for another.
   void take_back(std::uint64_t step);
 
@@ -46,6 +48,7 @@ class Packer {
     std::vector<std::byte> bytes;
     std::vector<std::vector<float>> before;  ///< per arena: the state before the last pack()
     bool packed = false;                     ///< in the step begun last
+    std::size_t filled = 0;                  ///< of `bytes`, by the last pack()
   };
   std::vector<plan::Piece> pieces_;
   std::size_t arenas_;

@@ -169,10 +169,11 @@ void Peer::poll(int timeout_ms, Phase phase) {
   link_.watch(poller);
   doors_.watch(poller);
   // Nothing comes from there, but over a slow link something may wait to leave.
-  if (plan_.job.faults.inject.slows_links())
+  if (link_.keeps_data())
     for (const auto& other : others_)
       if (other) poller.add(*other);
-  if (replica_ && plan_.job.faults.inject.slows_links()) replica_->watch(poller);
+  if (replica_ && link_.keeps_data()) replica_->watch(poller);
+  if (link_.keeps_data()) watch_senders(poller);
   learner_.feed().watch(poller);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
@@ -259,6 +260,7 @@ void Peer::await_goodbye() {
 
 void Peer::send_tally() {
   for (const wire::Socket& door : doors_) count_traffic(door, tally_);
+  tally_.refused += doors_.strangers();
   for (const auto& other : others_)
     if (other) count_traffic(*other, tally_);
   if (replica_) replica_->count(tally_);

@@ -44,6 +44,8 @@ class Peer : public model::LayerEvents {
 
   /// A message of another worker; false: not what is due here.
   virtual bool take(wire::Message& message) = 0;
+  /// Further sockets that only send.
+  virtual void watch_senders(wire::Poller&) {}
   /// Where weights that are loaded go: of an arena of the common state, or of our own. Empty: nowhere.
   virtual std::span<float> place_of(const wire::Header& header, bool own) = 0;
 
@@ -93,7 +95,6 @@ class Peer : public model::LayerEvents {
   Clock::time_point began_;  ///< computing the step
   sync::Clock clock_ = 0;
   bool stop_wanted_ = false;  ///< by the coordinator
-  bool stop_agreed_ = false;  ///< to be told with the next exchange: where the network is split, by the whole replica
   bool save_wanted_ = false, dismissed_ = false;
   Clock::time_point connected_;
   double wait_seconds_ = 0, communicate_seconds_ = 0, compute_seconds_ = 0, fetch_seconds_ = 0;

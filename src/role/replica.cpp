@@ -66,6 +66,7 @@ bool Replica::agree() {
   wire::Header header;
   header.type = wire::Type::go;
   header.clock = clock_;
+  header.note = marked(clock_);
   for (Other& other : others_)
     if (other.socket) other.socket->send(link_.self(), header, std::string_view());
   return true;
@@ -77,6 +78,16 @@ void Replica::halt(sync::Clock clock) {
   wire::Header header;
   header.type = wire::Type::halt;
   header.clock = clock;
+  for (Other& other : others_)
+    if (other.socket) other.socket->send(link_.self(), header, std::string_view());
+}
+
+void Replica::mark(sync::Clock clock, std::uint64_t ordinal) {
+  mark_ = {clock, ordinal};
+  wire::Header header;
+  header.type = wire::Type::mark;
+  header.clock = clock;
+  header.note = ordinal;
   for (Other& other : others_)
     if (other.socket) other.socket->send(link_.self(), header, std::string_view());
 }
@@ -93,6 +104,7 @@ bool Replica::expects(const wire::Header& header) const {
     case Type::group_part: return stage == cell_.stage;
     case Type::squares: return (leads() || header.slice == 0) && header.payload == sizeof(double);
     case Type::halt:
+    case Type::mark:
     case Type::go: return header.slice == 0;
     default: return false;
   }
@@ -105,6 +117,8 @@ bool Replica::take(wire::Message& message) {
     if (!halted_) halted_ = header.clock;
     return true;
   }
+  if (header.note > mark_.ordinal) mark_ = {header.clock, header.note};
+  if (header.type == wire::Type::mark) return true;
   const bool floats = !wire::hashes_payload(header.type);
   if (floats && (header.codec != 0 || message.size() != sizeof(float) * header.count)) return false;
   if (header.due != 0) wished_ = std::min(wished_.value_or(header.clock), header.clock);
@@ -149,6 +163,7 @@ void Replica::send(Other& to, wire::Type type, std::uint32_t number, ConstMatrix
   header.slice = static_cast<std::uint32_t>(own_cell());
   header.piece = number, header.pieces = number + 1;
   header.due = wish();
+  header.note = marked(clock_);
   for (Index first = 0; first < count; first += most_floats) {
     header.offset = static_cast<std::uint64_t>(first);
     header.count = static_cast<std::uint64_t>(std::min(most_floats, count - first));

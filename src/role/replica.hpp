@@ -44,6 +44,12 @@ class Replica final : public model::Neighbours<float> {
   /// The leader's: no step from this one on is done.
   void halt(sync::Clock clock);
   bool halted(sync::Clock clock) const { return halted_ && *halted_ <= clock; }
+  /// The leader's: all of the replica mark this cut before they push in step `clock` (role/cut_gate.hpp). Told at once,
+  /// as the leader may wait for long before that step, and with all that belongs to the step, so that nobody can have
+  /// anything of it and not know.
+  void mark(sync::Clock clock, std::uint64_t ordinal);
+  /// The cut that is to be marked in this step; 0: none.
+  std::uint64_t marked(sync::Clock clock) const { return mark_.clock == clock ? mark_.ordinal : 0; }
   /// Before a step that others would not hear of: whether it is done. The leader tells, the others wait for that.
   bool agree();
 
@@ -97,6 +103,10 @@ class Replica final : public model::Neighbours<float> {
   sync::Clock clock_ = 0;
   std::optional<sync::Clock> wished_;  ///< the first step with which it was told
   std::optional<sync::Clock> halted_;
+  struct Mark {
+    sync::Clock clock = 0;
+    std::uint64_t ordinal = 0;
+  } mark_;                       ///< the newest
   std::uint64_t received_ = 0;   ///< bytes
   std::uint32_t exchanges_ = 0;  ///< of this step
   std::deque<Incoming> inputs_;  ///< of micro-batches that are not done

@@ -1,5 +1,6 @@
 #include "role/role.hpp"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -8,25 +9,32 @@
 #include <numeric>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "job/read.hpp"
 #include "launch/children.hpp"
 #include "math/gemm.hpp"
 
 namespace dtrain::role {
 
-void run_role(const JoinRequest& request, const std::function<void(Link&, Welcome&)>& body) {
-  if (std::getenv("DTRAIN_TICKET") != nullptr) launch::die_with_parent();
-  wire::keep_large_blocks();
-  set_blas_threads(1);
+namespace {
+
+using Body = std::function<void(Link&, Welcome&)>;
+
+/// False: the run goes back, and this role has to join anew.
+bool take_part(const JoinRequest& request, const std::optional<wire::Token>& token, const Body& body) {
   wire::Context context;
-  Link link(context, request);
+  Link link(context, request, token);
   const auto tell = [&link](Kind kind, const char* what) {
-    link.send(wire::Type::failed, pack(Failure{static_cast<int>(kind), what}));
+    if (link.is_welcome()) link.send(wire::Type::failed, pack(Failure{static_cast<int>(kind), what}));
   };
   try {
     Welcome welcome = link.join();
     try_shared_memory(link, welcome);
     body(link, welcome);
+    return true;
+  } catch (const Again&) {
+    Log(Level::normal, "dtrain: ").info("the run goes back to its last checkpoint: {} joins anew", link.name());
+    return false;
   } catch (const Error& error) {
     tell(error.kind(), error.what());
     throw;
@@ -39,6 +47,18 @@ void run_role(const JoinRequest& request, const std::function<void(Link&, Welcom
   }
 }
 
+}  // namespace
+
+void run_role(const JoinRequest& request, const Body& body) {
+  if (std::getenv("DTRAIN_TICKET") != nullptr) launch::die_with_parent();
+  wire::keep_large_blocks();
+  launch::raise_descriptor_limit();
+  set_blas_threads(1);
+  // Kept for all times: the file may be gone by the next, or have been a descriptor.
+  const std::optional<wire::Token> token = token_for(request);
+  while (!take_part(request, token, body)) continue;
+}
+
 plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir) {
   job::ReadResult read = job::read_job(welcome.job_text, "the coordinator's job");
   if (!read.ok()) fail(Kind::internal, "the coordinator sent a job that cannot be read:\n{}", job::render(read));
@@ -48,9 +68,8 @@ plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir) {
 
 plan::Plan take_place(Link& link, Welcome& welcome, const plan::Plan& whole) {
   const bool server = link.self().role == wire::Role::server;
-  const int a_cell = whole.servers_of_cell();
-  const int cell = server ? welcome.rank / a_cell : whole.grid.cell_of(welcome.rank);
-  welcome.rank = server ? welcome.rank % a_cell : whole.grid.data_of(welcome.rank);
+  const int cell = server ? whole.cell_of_server(welcome.rank) : whole.grid.cell_of(welcome.rank);
+  welcome.rank = server ? welcome.rank % whole.servers_of_cell() : whole.grid.data_of(welcome.rank);
   link.set_rank(welcome.rank);
   return whole.of_cell(cell);
 }
@@ -64,13 +83,20 @@ std::shared_ptr<const float> floats_of(wire::Message message) {
   return {copy, copy.get()};
 }
 
+std::vector<int> absent_from(const plan::Plan& plan, const std::vector<int>& active) {
+  std::vector<int> absent;
+  for (int rank = 0; rank < plan.places(); ++rank)
+    if (!std::binary_search(active.begin(), active.end(), rank)) absent.push_back(rank);
+  return absent;
+}
+
 sync::Setup setup_of(const plan::Plan& plan, const Start& start) {
   return {.seed = plan.job.seed,
           .total_steps = plan::last_clock(plan),
           .single_until = static_cast<sync::Clock>(plan::single_until_steps(plan)),
           .clocks = start.clocks,
           .memory = start.memory,
-          .absent = {}};
+          .absent = absent_from(plan, start.active)};
 }
 
 Start await_start(Link& link, std::vector<sync::Event>* recording) {
@@ -80,6 +106,8 @@ Start await_start(Link& link, std::vector<sync::Event>* recording) {
       if (const auto events = unpack_traced(message.text()))
         recording->insert(recording->end(), events->begin(), events->end());
     if (message.header.type == wire::Type::start) return unpack_start(message.text());
+    if (message.header.type == wire::Type::goodbye)
+      fail(Kind::formation, "the run was over before this role could take part");
     if (message.header.type == wire::Type::abort) fail(Kind::lost, "the coordinator ended the run before it began");
     if (message.header.type == wire::Type::stop) fail(Kind::lost, "the run was stopped before it began");
   }

@@ -12,7 +12,8 @@
 
 namespace dtrain::role {
 
-/// Joins, runs `body`, and tells the coordinator if it throws (the Error goes on to the caller).
+/// Joins, runs `body`, and tells the coordinator if it throws (the Error goes on to the caller); from the beginning
+/// each time that the run goes back to its last checkpoint.
 void run_role(const JoinRequest& request, const std::function<void(Link&, Welcome&)>& body);
 
 /// The same plan that every other role computes. `data_dir` replaces the job's, where this machine has the data
@@ -57,6 +58,9 @@ MakeArena shareable(Link& link);
 
 /// The floats of a message, which stay where they lie if they can be read there.
 std::shared_ptr<const float> floats_of(wire::Message message);
+
+/// Places of a run that nobody has who is among these (ascending).
+std::vector<int> absent_from(const plan::Plan& plan, const std::vector<int>& active);
 
 /// 0, 1, .. n-1
 std::vector<int> everyone(int n);

@@ -40,7 +40,20 @@ void RowServer::serve(std::shared_ptr<const data::Rows> rows, std::uint32_t firs
   thread_ = std::thread([this] { run(); });
 }
 
+void RowServer::check() const {
+  if (failed_) std::rethrow_exception(failure_);
+}
+
 void RowServer::run() {
+  try {
+    answer_all();
+  } catch (...) {
+    failure_ = std::current_exception();
+    failed_ = true;
+  }
+}
+
+void RowServer::answer_all() {
   for (;;) {
     wire::Poller poller;
     poller.add(ending_);

@@ -1,7 +1,9 @@
 #pragma once
 /// A worker's shard, served to the other workers while it computes: a thread with sockets of its own.
 
+#include <atomic>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,11 +25,14 @@ class RowServer {
   const std::vector<std::string>& endpoints() const { return endpoints_; }
   /// Public keys of those who may come by tcp; before serve().
   void allow(const std::vector<std::string>& keys);
+  /// Throws what has ended the thread, if something has: requests that were lost.
+  void check() const;
   /// Row r of the data is row r / stride of `rows`, where r mod stride is `first`. Until the destructor.
   void serve(std::shared_ptr<const data::Rows> rows, std::uint32_t first, std::uint32_t stride);
 
  private:
   void run();
+  void answer_all();
   void answer(wire::Socket& door, const wire::Message& want);
 
   wire::Context context_;
@@ -38,6 +43,8 @@ class RowServer {
   int ending_ = -1;  ///< eventfd
   std::shared_ptr<const data::Rows> rows_;
   std::uint32_t first_ = 0, stride_ = 1;
+  std::exception_ptr failure_;  ///< of the thread, once failed_
+  std::atomic<bool> failed_ = false;
   std::thread thread_;
 };
 

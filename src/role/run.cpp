@@ -1,5 +1,6 @@
 #include "role/run.hpp"
 
+#include "job/places.hpp"
 #include "role/coordinator.hpp"
 #include "role/solo.hpp"
 
@@ -7,7 +8,8 @@ namespace dtrain::role {
 
 void prepare_threads(const job::Job& job) {
   const job::Topology& topology = job.topology;
-  const bool alone = topology.workers == 1 && topology.servers.value_or(topology.external == 0 ? 0 : 1) == 0;
+  const bool others = topology.external > 0 || job::grows(topology);
+  const bool alone = topology.workers == 1 && topology.servers.value_or(others ? 1 : 0) == 0;
   if (alone && topology.threads.value_or(launch::cores()) > 1) launch::restart_with(launch::spin_count);
 }
 

@@ -10,6 +10,7 @@
 #include "base/time.hpp"
 #include "job/job.hpp"
 #include "report/progress.hpp"
+#include "role/chaos_spec.hpp"
 #include "sync/trace.hpp"
 
 namespace dtrain::role {
@@ -23,6 +24,7 @@ struct RunRequest {
   std::string token_file;              ///< where to write the joiners' token, "" for RUN/token
   bool insecure = false;               ///< plain TCP off loopback
   Seconds max_time{0};                 ///< 0: no limit
+  ChaosSpec chaos;                     ///< faults that are made on purpose
   std::vector<sync::Event> recording;  ///< whose order of pushes and pulls is repeated; empty: none
   Log log{Level::normal, "dtrain: "};
   report::Progress::Mode progress = report::Progress::Mode::plain;

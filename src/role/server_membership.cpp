@@ -11,6 +11,9 @@ namespace dtrain::role {
 void Server::freeze(int lost) {
   Member& member = members_.at(static_cast<std::size_t>(lost));
   member.lost = true;
+  member.joining = false;
+  coming_.reset();  // whoever joins is announced anew
+  settling_ = true;
   frozen_ = traits_.gated && (!decided_ || council_.decides());
   const bool ordered = !pending_.empty();  // the policy has ordered the step, but it waits for sums of squares
   const bool complete = ordered || inboxes_[static_cast<std::size_t>(lost)].complete();
@@ -19,6 +22,9 @@ void Server::freeze(int lost) {
 
 void Server::change_membership(const Membership& membership) {
   link_.set_epoch(membership.epoch);
+  if (membership.joined != Membership::nobody) return admit(membership);
+  loss_epoch_ = membership.epoch;
+  settling_ = false;
   if (decided_ && !council_.decides()) return follow_membership(membership);
   frozen_ = false;
   const auto r = static_cast<std::size_t>(membership.lost);
@@ -26,7 +32,8 @@ void Server::change_membership(const Membership& membership) {
   const bool undo = std::count(membership.undone.begin(), membership.undone.end(), rank_) > 0;
   if (worklist_) worklist_->lose(membership.lost);
   if (!traits_.gated) {
-    if (inboxes_[r].partial()) ++tally_.torn;
+    leave_cuts(membership.lost);
+    if (inboxes_[r].partial() || cut_gate_.forget(membership.lost)) ++tally_.torn;
     forget_pending(membership.lost);
     policy_->lose(membership.lost, false, actions_);
     act(actions_);
@@ -41,17 +48,20 @@ void Server::change_membership(const Membership& membership) {
   advance();
 }
 
-/// Server 0 knows between which steps a loss lies; its decisions tell by their epoch.
+/// Server 0 knows between which steps a change lies; its decisions tell by their epoch.
 void Server::follow_membership(const Membership& membership) {
-  losses_.push_back(membership);
+  changes_.push_back(membership);
   std::deque<wire::Message> due;
   due.swap(early_);
   for (wire::Message& message : due) take_decided(std::move(message));
 }
 
-/// All losses up to this epoch come before what is done next.
-void Server::log_losses(std::uint32_t epoch) {
-  for (; !losses_.empty() && losses_.front().epoch <= epoch; losses_.pop_front()) ledger_.lose(losses_.front().lost);
+/// All changes up to this epoch come before what is done next.
+void Server::log_changes(std::uint32_t epoch) {
+  for (; !changes_.empty() && changes_.front().epoch <= epoch; changes_.pop_front()) {
+    const Membership& change = changes_.front();
+    change.joined != Membership::nobody ? ledger_.join(change.joined) : ledger_.lose(change.lost);
+  }
 }
 
 /// A push that waits for sums of squares which may never come: some servers may not have all of it. Who was to go on
@@ -92,6 +102,7 @@ void Server::take_back() {
   owner_.current().applied_rows = last_.rows_before;
   ledger_.undo(last_.updated);
   --updates_done_, --flight_.clock, --flight_.due;
+  if (last_.save) save_after_ = flight_.due;
   std::swap(inboxes_, kept_);
 }
 
@@ -99,23 +110,33 @@ void Server::take_back() {
 void Server::release_newly_needed(const Membership& membership) {
   std::vector<int> idle;
   for (const int rank : membership.active)
-    if (flight_.clock > membership.step && !takes_part(rank, flight_.clock)) idle.push_back(rank);
+    if (flight_.clock > membership.step && members_[static_cast<std::size_t>(rank)].pulled &&
+        !takes_part(rank, flight_.clock))
+      idle.push_back(rank);
   division_.set_active(membership.active);
   std::erase_if(idle, [this](int rank) { return !takes_part(rank, flight_.clock); });
   send_release(idle, owner_.current(), Form::weights);
 }
 
-/// Pushes that became whole while nothing was applied.
+/// Pushes that became whole while nothing was applied; but for those beyond a cut that is under way.
 void Server::offer_frozen_pushes() {
   proceed();
-  for (int rank = 0; rank < plan_.workers; ++rank) {
+  for (int rank = 0; rank < plan_.places(); ++rank) {
     const Member& member = members_[static_cast<std::size_t>(rank)];
-    if (!member.lost && !member.offered && inboxes_[static_cast<std::size_t>(rank)].complete()) arrived(rank);
+    if (member.lost || member.offered || cut_gate_.holds(rank)) continue;
+    if (inboxes_[static_cast<std::size_t>(rank)].complete()) arrived(rank);
   }
 }
 
-/// A worker was lost after our last snapshot: other servers may still have its last step in flight.
+/// A worker was lost after our last snapshot: other servers may still have its last step in flight. Nobody can join.
 void Server::settle_late(const wire::Message& message) {
+  if (message.header.type == wire::Type::coming) {
+    const Coming coming = unpack_coming(message.text());
+    Frozen late{flight_.due, true};
+    late.attempt = coming.attempt, late.over = true;
+    if (!coming.called_off) link_.send(wire::Type::frozen, pack(late));
+    return;
+  }
   if (message.header.type == wire::Type::lost) {
     link_.send(wire::Type::frozen, pack(Frozen{flight_.due, true}));
     return;

@@ -12,6 +12,7 @@ void Server::take_push(wire::Message message) {
   const wire::Header header = message.header;
   const auto rank = static_cast<std::size_t>(header.sender_rank);
   if (rank >= members_.size() || members_[rank].lost) return refuse(header);
+  if (took_over_ && header.clock < members_[rank].taken) return;     // the server before us had applied it
   if (traits_.abandons && header.clock < members_[rank].gate.due) {  // of a step that ended without it
     if (header.piece == 0) note_late(static_cast<int>(rank), header.clock);
     return;
@@ -20,7 +21,7 @@ void Server::take_push(wire::Message message) {
       !inboxes_[rank].add(owner_.slice(), std::move(message), unpacker_ ? &*unpacker_ : nullptr,
                           {wanted_rows(static_cast<int>(rank), header.clock), row_cols()}))
     return refuse(header);
-  if (inboxes_[rank].complete() && !frozen_) arrived(static_cast<int>(rank));
+  if (inboxes_[rank].complete() && !cut_gate_.hold(static_cast<int>(rank)) && !frozen_) arrived(static_cast<int>(rank));
 }
 
 /// Where servers decide together, the first counts for all.
@@ -31,13 +32,21 @@ void Server::note_late(int rank, sync::Clock clock) {
 
 void Server::take_pull(const wire::Message& message, std::size_t door) {
   const auto rank = static_cast<std::size_t>(message.header.sender_rank);
-  if (rank >= members_.size() || members_[rank].lost || members_[rank].pulled) return refuse(message.header);
-  members_[rank].route = {door, message.peer};
-  members_[rank].pulled = true;
+  if (rank >= members_.size()) return refuse(message.header);
+  Member& member = members_[rank];
+  const bool ours = member.coming || member.joining ? message.header.incarnation == member.incarnation : !member.lost;
+  if (!ours || member.pulled) return refuse(message.header);
+  member.route = {door, message.peer};
+  member.incarnation = message.header.incarnation;
+  member.pulled = true;
   hand_own_state(static_cast<int>(rank));
-  for (const Decision& decision : decisions_) tell_decision(members_[rank], decision);
+  if (member.coming) return;
+  for (const Decision& decision : decisions_)
+    if (decision.clock >= member.since) tell_decision(member, decision);
+  if (member.joining) return;  // it is answered when it is released
   waiting_pulls_.push_back(static_cast<int>(rank));
   proceed();
+  note_reached();
 }
 
 sync::Push Server::push_of(int rank) const {
@@ -67,7 +76,7 @@ void Server::take_arrived(const wire::Message& message) {
 
 /// Pushes and pulls take place in the order in which they come or, in a replay, in that of the recording.
 void Server::proceed() {
-  if (loaded_ < to_load_ || frozen_) return;
+  if (loaded_ < to_load_ || frozen_ || unkept_ || standing_by_) return;
   while (const auto due = replay_.next())
     if (!proceed_one(*due)) return;
   while (!waiting_pulls_.empty()) {
@@ -76,7 +85,7 @@ void Server::proceed() {
     answer_pull(rank);
   }
   // What is late for a step is told of after that step, which may wait for sums of squares.
-  while (!waiting_pushes_.empty() && !frozen_ && !(traits_.abandons && !pending_.empty())) {
+  while (!waiting_pushes_.empty() && !frozen_ && !unkept_ && !(traits_.abandons && !pending_.empty())) {
     const sync::Push push = waiting_pushes_.front();
     waiting_pushes_.pop_front();
     if (offer(push) == sync::Verdict::taken && replay_.over())
@@ -118,8 +127,9 @@ bool Server::proceed_one(const sync::Event& due) {
 }
 
 void Server::answer_pull(int rank) {
-  ledger_.pull(rank);
-  send_release({rank}, owner_.current(), Form::weights);
+  // A worker that comes from the server before us goes on with what it has.
+  if (!took_over_) ledger_.pull(rank);
+  send_release({rank}, owner_.take_answer(rank), Form::weights);
 }
 
 sync::Verdict Server::offer(const sync::Push& push) {
@@ -133,6 +143,8 @@ sync::Verdict Server::offer(const sync::Push& push) {
     return verdict;
   }
   ledger_.push(push);
+  members_[static_cast<std::size_t>(push.rank)].taken = push.clock + 1;
+  if (standby_) taken_.push_back(push);
   if (push.rows == 0) empty_.push_back(push.rank);
   if (push.rows == 0 && !traits_.gated) inboxes_[static_cast<std::size_t>(push.rank)].clear();
   act(actions_);

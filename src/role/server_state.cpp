@@ -16,7 +16,8 @@ void Server::take_load(wire::Message message, std::size_t door) {
   const bool fits = header.slice < owner_.arenas() && header.offset >= begin && header.offset + header.count <= end;
   if (header.sender_role != wire::Role::coordinator || !fits || loaded_ == to_load_) return refuse(message.header);
   coordinator_ = {door, message.peer};
-  std::memcpy(owner_.stored(header.slice).data() + (header.offset - begin), message.data(), message.size());
+  if (!adopted_)
+    std::memcpy(owner_.stored(header.slice).data() + (header.offset - begin), message.data(), message.size());
   if (++loaded_ == to_load_) proceed();
 }
 
@@ -44,15 +45,15 @@ void Server::take_snapshot(wire::Message message) {
   doors_[coordinator_.door].forward(link_.self(), std::move(message), coordinator_.peer);
 }
 
-/// Snapshots of one state get the same number on every server: of a gated policy the update says which, of another
-/// how many of that kind there were.
+/// Snapshots of one state get the same number on every server: of a gated policy the update says which; of another, of
+/// evaluations, how many there were. (Of its cuts the coordinator says it.)
 std::uint64_t Server::ordinal_of(const Due& due) {
-  const std::size_t kind = (due.marked ? 4u : 0u) + (due.save ? 2u : 0u) + (due.evaluate ? 1u : 0u);
-  const std::uint64_t count = traits_.gated ? updates_done_ + 1 : ++snapshots_[kind];
+  const std::size_t kind = (due.save ? 2u : 0u) + (due.evaluate ? 1u : 0u);
+  const std::uint64_t count = traits_.gated ? updates_done_ + 1 : ++evaluations_;
   return count * 8 + kind;
 }
 
-void Server::send_snapshot(const Due& due, std::uint64_t ordinal) {
+void Server::send_snapshot(const Due& due, std::uint64_t ordinal, std::vector<sync::Clock> clocks) {
   owner_.catch_up();
   const Version& version = owner_.current();
   Cut cut;
@@ -60,8 +61,8 @@ void Server::send_snapshot(const Due& due, std::uint64_t ordinal) {
   cut.evaluate = due.evaluate, cut.save = due.save, cut.last = due.last;
   cut.updates = version.updates;
   cut.applied_rows = version.applied_rows;
-  // Of a gated policy, pushes that wait for others are no part of the state: they are made again on resuming.
-  for (const Member& member : members_) cut.clocks.push_back(traits_.gated ? flight_.clock : member.gate.clock);
+  cut.clocks = std::move(clocks);
+  cut.members = members_to_save(due.last);
   cut.memory = policy_->memory();
   if (worklist_) cut.worklist = worklist_->state();
   link_.send(wire::Type::cut, pack(cut));

@@ -24,7 +24,7 @@ void Server::act(const sync::Actions& actions) {
   const bool single = !traits_.gated && !update.ranks.empty();
   update.clock = single ? inboxes_[static_cast<std::size_t>(update.ranks.front())].clock() : flight_.due;
   update.save = traits_.gated && save_after_ && update.clock >= *save_after_;
-  update.key = {traits_.gated && !traits_.decided ? link_.self().epoch : 0,
+  update.key = {traits_.gated && !traits_.decided ? loss_epoch_ : 0,
                 single ? static_cast<std::uint64_t>(update.ranks.front()) + 1 : 0, update.clock};
   if (decided_ && council_.decides())
     council_.announce({update.clock, update.save, update.ranks, update.release, empty_});
@@ -37,7 +37,7 @@ void Server::act(const sync::Actions& actions) {
 void Server::take_decided(wire::Message message) {
   if (message.header.epoch > link_.self().epoch) return early_.push_back(std::move(message));
   const auto decision = unpack_decision(message.text());
-  const auto member = [this](int rank) { return rank >= 0 && rank < plan_.workers; };
+  const auto member = [this](int rank) { return rank >= 0 && rank < plan_.places(); };
   const auto whole = [&](int rank) { return member(rank) && inboxes_[static_cast<std::size_t>(rank)].complete(); };
   const bool known = decision && decided_ && !council_.decides() && message.header.sender_role == wire::Role::server &&
                      message.header.sender_rank == 0 &&
@@ -48,7 +48,7 @@ void Server::take_decided(wire::Message message) {
   if (!known) return refuse(message.header);
   for (const int rank : decision->fold) ledger_.push(push_of(rank));
   for (const int rank : decision->empty) ledger_.push({rank, decision->clock, 0, 0, 0});
-  log_losses(message.header.epoch);
+  log_changes(message.header.epoch);
   Update update;
   update.ranks = decision->fold;
   update.release = decision->release;
@@ -81,7 +81,7 @@ std::optional<float> Server::clip_factor(const Update& update) const {
 
 /// In the order in which the policy wanted them.
 void Server::advance() {
-  while (!pending_.empty()) {
+  while (!pending_.empty() && !unkept_) {
     const std::optional<float> factor = clip_factor(pending_.front());
     if (!factor) return;
     const std::vector<int>& ranks = pending_.front().ranks;
@@ -120,34 +120,44 @@ void Server::apply(Update& update, float factor, Index after) {
   ledger_.apply(update.ranks, clocks);
 }
 
+/// Where each rank goes on by itself, the coordinator says when to save (role/cut_gate.hpp).
 Server::Due Server::due_after(const Update& update, Index before, Index after) const {
   if (after >= plan_.total_rows) return {};
   return {.evaluate = plan_.facts.test_rows > 0 && plan::due(plan_, plan_.job.train.evaluate, before, after),
-          .save = update.save || plan::due(plan_, plan_.job.checkpoint.every, before, after)};
+          .save = update.save || (traits_.gated && plan::due(plan_, plan_.job.checkpoint.every, before, after))};
 }
 
 void Server::finish(Update& update, float factor) {
-  Due due;
+  Outcome outcome;
+  outcome.stepped = !update.ranks.empty();
   if (traits_.gated || !update.ranks.empty()) {
     const Index before = owner_.current().applied_rows, after = applied_after(update);
-    last_ = {!update.ranks.empty(), before};
+    last_ = {!update.ranks.empty(), before, update.save};
+    link_.begin_step(owner_.current().updates);
     apply(update, factor, after);
     ++updates_done_;
     tally_.rows += update.rows;
     forget_pushes(update);
     if (traits_.gated && !update.release.empty()) flight_ = update.release.front();
     if (update.save) save_after_.reset();
-    due = due_after(update, before, after);
+    outcome.due = due_after(update, before, after);
   }
-  const std::uint64_t ordinal = due.evaluate || due.save ? ordinal_of(due) : 0;
-  if (due.save) ask_own_states(ordinal);
+  if (outcome.due.evaluate || outcome.due.save) outcome.ordinal = ordinal_of(outcome.due);
+  if (outcome.due.save) ask_own_states(outcome.ordinal);
   tell_workers(update);
+  outcome.release = std::move(update.release);
+  outcome.refresh = std::move(update.refresh);
+  standby_ ? keep(std::move(outcome)) : follow(outcome);
+}
+
+void Server::follow(Outcome& outcome) {
   // Who pulls at a centre must know where that was before.
-  const bool elastic = plan_.job.sync.policy == job::PolicyName::easgd && !update.ranks.empty();
-  release(update.release, elastic ? owner_.previous() : owner_.current());
-  std::erase_if(update.refresh, [this](int rank) { return !members_[static_cast<std::size_t>(rank)].pulled; });
-  send_weights(update.refresh, owner_.current(), Form::weights);
-  if (due.evaluate || due.save) send_snapshot(due, ordinal);
+  const bool elastic = plan_.job.sync.policy == job::PolicyName::easgd && outcome.stepped;
+  release(outcome.release, elastic ? owner_.previous() : owner_.current());
+  std::erase_if(outcome.refresh, [this](int rank) { return !members_[static_cast<std::size_t>(rank)].pulled; });
+  send_weights(outcome.refresh, owner_.current(), Form::weights);
+  if (outcome.due.evaluate || outcome.due.save) send_snapshot(outcome.due, outcome.ordinal, clocks_to_save());
+  freeze_when_due();
 }
 
 /// With its next release every worker that keeps state of its own is told to add it to the snapshot.
@@ -199,7 +209,7 @@ void Server::release(const std::vector<sync::Release>& releases, Version& versio
 }
 
 void Server::let_go(const std::vector<sync::Release>& releases, Version& version) {
-  std::vector<int> ranks;
+  std::vector<int> ranks, newcomers;
   for (const sync::Release& released : releases) {
     Member& member = members_[static_cast<std::size_t>(released.rank)];
     if (member.lost) continue;
@@ -207,9 +217,20 @@ void Server::let_go(const std::vector<sync::Release>& releases, Version& version
     member.offered = false;
     if (!traits_.gated) flight_.clock = std::max(flight_.clock, released.clock);
     ledger_.release(released);
-    if (member.pulled) ranks.push_back(released.rank);
+    const bool joins = std::exchange(member.joining, false);
+    if (!member.pulled) continue;
+    if (loaded_ < to_load_)
+      await_load(released.rank);
+    else
+      (joins ? newcomers : ranks).push_back(released.rank);
   }
   send_release(ranks, version, version.changes.empty() ? Form::weights : Form::change);
+  send_release(newcomers, version, Form::weights);
+}
+
+/// Who is released before the weights are all here is answered as one that pulls.
+void Server::await_load(int rank) {
+  if (std::count(waiting_pulls_.begin(), waiting_pulls_.end(), rank) == 0) waiting_pulls_.push_back(rank);
 }
 
 /// Tells ranks what they have been released into, with the weights where they need them.
@@ -241,7 +262,7 @@ wire::Header Server::weights_header(const Member& member) const {
   header.type = wire::Type::weights;
   header.clock = member.gate.clock;
   header.due = member.gate.due;
-  header.rows = ledger_.version();
+  header.rows = static_cast<std::uint64_t>(owner_.current().applied_rows);
   header.note = member.note;
   return header;
 }

@@ -93,6 +93,8 @@ Tally Solo::train() {
 }
 
 void Solo::step() {
+  course_.suffer(wire::Role::worker, 0, clock_);
+  course_.suffer(wire::Role::coordinator, 0, clock_);
   const std::span<const std::uint32_t> rows = division_.rows(static_cast<Index>(clock_), 0);
   const std::uint32_t epoch = division_.epoch_of(static_cast<Index>(clock_));
   const Index before = owner_.current().applied_rows;

@@ -16,6 +16,7 @@ void Squares::announce(const UpdateKey& key, std::vector<double> own) {
   header.clock = key.clock;
   header.rows = key.pusher;
   header.slice = static_cast<std::uint32_t>(number_);
+  header.due = key.epoch;
   for (wire::Socket* other : others_) other->send(link_.self(), header, std::as_bytes(std::span(own)));
   sums_of(key)[static_cast<std::size_t>(number_)] = std::move(own);
 }
@@ -25,7 +26,7 @@ bool Squares::take(const wire::Message& message) {
   if (header.sender_role != wire::Role::server || header.slice >= static_cast<std::uint32_t>(servers_) ||
       header.payload == 0 || header.payload % sizeof(double) != 0)
     return false;
-  const std::uint32_t epoch = by_epoch_ ? header.epoch : 0;
+  const std::uint32_t epoch = by_epoch_ ? static_cast<std::uint32_t>(header.due) : 0;
   std::vector<double>& sums = sums_of({epoch, header.rows, header.clock})[header.slice];
   sums.resize(header.payload / sizeof(double));
   std::memcpy(sums.data(), message.payload.data(), header.payload);

@@ -16,8 +16,8 @@ namespace dtrain::role {
 
 /// Which update a sum belongs to, alike on every server.
 struct UpdateKey {
-  std::uint32_t epoch = 0;   ///< of membership, where a step that is folded again has new sums; otherwise 0: servers
-                             ///< may see an update on different sides of a loss
+  std::uint32_t epoch = 0;   ///< of the newest loss, where a step that is folded again has new sums; otherwise 0:
+                             ///< servers may see an update on different sides of a loss
   std::uint64_t pusher = 0;  ///< whose push it is, plus 1; 0: everybody's
   std::uint64_t clock = 0;
   auto operator<=>(const UpdateKey&) const = default;

@@ -31,7 +31,7 @@ Tracker::Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::P
       every_(static_cast<std::uint64_t>(std::max<Index>(1, plan.job.output.log_every))),
       last_clock_(plan::last_clock(plan) > 0 ? plan::last_clock(plan) : std::numeric_limits<std::uint64_t>::max()),
       counts_rows_(sync::traits(plan.job.sync).folds_some),
-      next_(static_cast<std::size_t>(plan.workers)),
+      next_(static_cast<std::size_t>(plan.places())),
       active_(next_.size(), true),
       started_(Clock::now()),
       warm_at_(started_),
@@ -41,14 +41,28 @@ Tracker::Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::P
 void Tracker::begin(const std::vector<std::uint64_t>& steps, Index applied_rows) {
   rows_before_ = applied_rows;
   next_ = steps;
-  started_ = warm_at_ = last_at_ = rate_at_ = Clock::now();
+  active_.assign(next_.size(), true);
+  std::fill(active_.begin() + plan_.workers, active_.end(), false);
+  last_at_ = rate_at_ = Clock::now();
+  if (rows_at_first_) return go_back(applied_rows);
+  rows_at_first_ = applied_rows;
+  started_ = warm_at_ = last_at_;
+}
+
+void Tracker::go_back(Index applied_rows) {
+  rows_ = rate_rows_ = std::max<Index>(0, applied_rows - *rows_at_first_);
+  if (warm_rows_ > rows_) warm_rows_ = -1;
+  open_.clear();
+  while (!closed_.empty() && closed_.back().first + every_ > slowest()) closed_.pop_back();
+  told_until_ = closed_.empty() ? 0 : closed_.back().first + every_;
 }
 
 Tracker::Interval& Tracker::interval_of(std::uint64_t step) {
-  const std::uint64_t first = step / every_ * every_;
+  // Who joins may begin with a step that others have told of before the servers took it.
+  const std::uint64_t first = std::max(step / every_ * every_, open_.empty() ? told_until_ : open_.front().first);
   while (open_.empty() || open_.back().first < first) {
     const std::uint64_t next =
-        open_.empty() ? std::min(first, slowest() / every_ * every_) : open_.back().first + every_;
+        open_.empty() ? std::clamp(slowest() / every_ * every_, told_until_, first) : open_.back().first + every_;
     open_.push_back({next, std::vector<Sum>(next_.size())});
   }
   return open_[(first - open_.front().first) / every_];
@@ -84,6 +98,11 @@ void Tracker::drop(int rank) {
   close_intervals();
 }
 
+void Tracker::join(int rank, std::uint64_t step) {
+  active_[static_cast<std::size_t>(rank)] = true;
+  next_[static_cast<std::size_t>(rank)] = step;
+}
+
 std::uint64_t Tracker::slowest() const {
   std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
   for (std::size_t r = 0; r < next_.size(); ++r)
@@ -103,6 +122,7 @@ void Tracker::close_intervals() {
 }
 
 void Tracker::emit(const Interval& interval, std::uint64_t end) {
+  told_until_ = interval.first + every_;
   const Sum sum = interval.total();
   interval_loss_ = sum.rows > 0 ? sum.loss / static_cast<double>(sum.rows) : 0;
   rows_before_ += static_cast<Index>(sum.rows);

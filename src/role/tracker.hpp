@@ -20,17 +20,22 @@ class Tracker {
  public:
   Tracker(const plan::Plan& plan, report::MetricsFile& metrics, report::Progress& progress);
 
-  /// Training starts, at these steps: one per rank; so many rows have been applied before.
+  /// Training starts, at these steps: one per rank; so many rows have been applied before. Again when the run has gone
+  /// back to there: what came after is forgotten.
   void begin(const std::vector<std::uint64_t>& steps, Index applied_rows);
   /// Steps of a rank come in order.
   void record(int rank, const StepRecord& record);
   void drop(int rank);
+  /// It takes a place, and this step is the first that it reports.
+  void join(int rank, std::uint64_t step);
   void evaluated(Index step, Index applied_rows, const Scores& scores, double seconds);
   void redraw() { progress_.update(status()); }
   void end();
 
   std::uint64_t slowest() const;  ///< the least step that an active rank has to report next
   Index rows() const { return rows_; }
+  /// With those that were applied before.
+  Index applied_rows() const { return rows_at_first_.value_or(0) + rows_; }
   double seconds() const;
   /// Rows a second after the first tenth of the run's rows; of a run that is over in a moment, of all of it.
   double steady_rate() const;
@@ -47,6 +52,7 @@ class Tracker {
     std::vector<Sum> by_rank;
     Sum total() const;
   };
+  void go_back(Index applied_rows);
   Interval& interval_of(std::uint64_t step);
   void measure_rate();
   void close_intervals();
@@ -58,12 +64,14 @@ class Tracker {
   report::MetricsFile& metrics_;
   report::Progress& progress_;
   std::uint64_t every_;
-  std::uint64_t last_clock_;         ///< a rank's steps end there; without an end: the greatest number
-  bool counts_rows_;                 ///< a step's rows are those that were reported, not the nominal ones
-  Index rows_before_ = 0;            ///< applied before this part of the run, and in closed intervals
-  std::vector<std::uint64_t> next_;  ///< per rank: the step it reports next
+  std::uint64_t last_clock_;            ///< a rank's steps end there; without an end: the greatest number
+  bool counts_rows_;                    ///< a step's rows are those that were reported, not the nominal ones
+  Index rows_before_ = 0;               ///< applied before this part of the run, and in closed intervals
+  std::optional<Index> rows_at_first_;  ///< applied when training first began
+  std::vector<std::uint64_t> next_;     ///< per rank: the step it reports next
   std::vector<bool> active_;
   std::deque<Interval> open_, closed_;
+  std::uint64_t told_until_ = 0;  ///< steps before this one are in closed intervals
   Clock::time_point started_, warm_at_, last_at_, rate_at_;
   Index rows_ = 0, warm_rows_ = -1, rate_rows_ = 0;
   bool ended_ = false;

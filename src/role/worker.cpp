@@ -23,11 +23,11 @@ Worker::Worker(Link& link, const Welcome& welcome, plan::Plan plan)
       ahead_(division_),
       weights_(traits_.weights ? 0 : plan_.layout.total),
       centre_(plan_.job.sync.policy == job::PolicyName::easgd ? plan_.layout.total : 0),
-      gradient_(link.memory().arena(plan_.layout.total)),
       connections_(link.context(), Seconds(plan_.job.faults.join_within)) {
   if (traits_.weights) own_.reset(new Owner(Owner::of_worker(plan_, plan_.threads, shareable(link))));
   if (const data::Rows* rows = learner_.feed().rows()) division_.know(*rows);
-  own_gradient_ = {{{gradient_.data()}, 1}};
+  gradients_.emplace_back().values = link.memory().arena(plan_.layout.total);
+  own_gradient_ = {{{gradients_.back().values.data()}, 1}};
   link_.slow_data(plan_.job.faults.inject);
   make_packers();
   if (const std::string& compute = plan_.job.faults.inject.compute; !compute.empty())
@@ -38,8 +38,11 @@ void Worker::connect(const Start& start) {
   connected_ = Clock::now();
   clock_ = first_clock_ = since_ = start.clocks.at(static_cast<std::size_t>(rank_));
   rhythm_ = sync::make_rhythm(plan_.job.sync, setup_of(plan_, start), rank_);
-  active_ = everyone(plan_.workers);
+  active_ = start.active;
+  division_.set_active(active_);
   rhythm_->set_active(active_);
+  joins_ = start.joins;
+  if (joins_) link_.set_epoch(start.epoch);
   applied_rows_ = start.applied_rows;
   own_state_ = own_ && !start.own_updates.empty();
   if (own_state_) own_->current().updates = start.own_updates.at(static_cast<std::size_t>(rank_));
@@ -48,31 +51,35 @@ void Worker::connect(const Start& start) {
   if (traits_.abandons) {
     worklist_.emplace(plan_.job, plan_.facts);
     if (!start.worklist.empty()) worklist_->restore(start.worklist);
+    worklist_->set_active(active_);
   }
-  const std::string identity = "worker-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
+  identity_ = "worker-" + std::to_string(rank_) + "-" + hex(link_.self().incarnation);
   const auto arenas = static_cast<std::size_t>(plan_.exchanged_arenas());
   for (std::size_t m = 0; m < start.endpoints.size(); ++m) {
-    servers_.push_back({connect_data(link_, plan_, owner_address(start, static_cast<int>(m)), identity, connections_),
+    servers_.push_back({connect_data(link_, plan_, owner_address(start, static_cast<int>(m)), identity_, connections_),
                         {},
                         {},
                         0,
                         0,
                         0,
-                        false});
+                        false,
+                        0});
     servers_.back().arrived.assign(arenas * plan_.slices[m].pieces.size(), 0);
     servers_.back().epochs.assign(servers_.back().arrived.size(), 0);
   }
   if (replica_) {
     doors_->allow(start.allowed);
-    replica_->connect(plan_, start, identity, connections_);
+    replica_->connect(plan_, start, identity_, connections_);
   }
   learner_.feed().start(start, connections_);
+  if (joins_) learner_.feed().set_active(active_);
   while (!learner_.feed().settled()) {
     poll(100, Phase::fetching);
     drain();
   }
   asked_ = clock_;
   ask_ahead(clock_);
+  pulled_ = true;
   tell_servers(wire::Type::pull);
 }
 
@@ -82,24 +89,47 @@ bool Worker::finished() const {
   return clock_ >= static_cast<sync::Clock>(plan_.total_steps);
 }
 
-/// What this step applies: the rows of those who are drawn for it.
-void Worker::count_drawn_rows() {
-  const auto step = static_cast<Index>(clock_);
-  for (const int drawn :
-       sync::subset_of(plan_.job.seed, clock_, *plan_.job.sync.size, active_, static_cast<std::size_t>(plan_.workers)))
-    applied_rows_ += division_.count(step, drawn);
+/// Where a step applies the rows of some, the servers know of how many: a loss may have fallen into it. Until they have
+/// told of all steps before this one, or a later one that went on without us; false if something else is to be looked
+/// at first.
+bool Worker::learn_applied_rows() {
+  if (!traits_.folds_some || worklist_) return true;
+  const auto known = [this] {
+    return newest_epoch_ <= link_.self().epoch && applied_before_.lower_bound(clock_) != applied_before_.end();
+  };
+  while (!known()) {
+    const Lap lap(wait_seconds_);
+    poll(100, Phase::waiting);
+    drain();
+    if (interrupted()) return false;
+  }
+  const auto told = applied_before_.lower_bound(clock_);
+  applied_rows_ = told->second.rows;
+  applied_before_.erase(applied_before_.begin(), told);
+  return true;
+}
+
+/// In a run that has begun: until it is let into a step. Nothing is done if the run ends before that.
+bool Worker::await_entry() {
+  const Lap lap(wait_seconds_);
+  while (!stopping_ && (!gate_ || newest_epoch_ > link_.self().epoch || (worklist_ && rounds_.empty())))
+    poll(100, Phase::waiting), drain();
+  return !stopping_;
 }
 
 void Worker::train() {
+  if (joins_ && !await_entry()) return;
+  joins_ = false;
   while (!stopping_ && !finished()) {
     settle_rounds();
     adopt_memberships();
     restart_ = false;
     look_for_halt();
-    if (stopping_ || finished() || !await_gate()) continue;
+    own_ && !traits_.gated ? drain() : mark_if_due();
+    if (stopping_ || !learn_applied_rows() || finished() || !await_gate() || !begin_step()) continue;
     turn_ = rhythm_->turn(clock_, own_ ? gate_->due : clock_);
     if (mark_wanted_ && turn_.exchange != sync::Turn::Exchange::none)
-      tell_servers(wire::Type::mark), mark_wanted_ = false;
+      tell_servers(wire::Type::mark), mark_wanted_ = false, marked_ = clock_;
     const Clock::time_point start = Clock::now();
     const double idle = wait_seconds_ + communicate_seconds_ + fetch_seconds_;
     ask_ahead(clock_ + 1);
@@ -115,6 +145,17 @@ void Worker::train() {
   while (!worklist_ && !stopping_ && !await_layers(0, layers - 1)) restart_ = false, look_for_halt();
 }
 
+/// Whoever is killed as a step begins has been let into it by every server: so that it is in flight everywhere, and the
+/// others go on alike each time.
+bool Worker::begin_step() {
+  if (!link_.suffers()) return true;
+  has_rows_ = has_rows_now();
+  const bool in_common = traits_.gated && !traits_.folds_some && !own_ && !replica_;
+  if (in_common && !await_layers(0, static_cast<int>(plan_.layout.layers.size()) - 1)) return false;
+  link_.begin_step(clock_);
+  return true;
+}
+
 Worker::Outcome Worker::one_step() {
   has_rows_ = has_rows_now();
   if (!turn_.computes) return sit_out();
@@ -123,9 +164,8 @@ Worker::Outcome Worker::one_step() {
 
 void Worker::close_step() {
   ++tally_.steps;
-  entered_ = false;
+  entered_ = committed_ = false;
   if (worklist_) return;  // settle_rounds() counts the clock
-  if (traits_.folds_some) count_drawn_rows();
   ++clock_;
   using Exchange = sync::Turn::Exchange;
   if (turn_.exchange == Exchange::gradient || turn_.exchange == Exchange::weights_after || !turn_.computes)
@@ -168,17 +208,24 @@ void Worker::obey(const wire::Message& message) {
       if (!replica_) stopping_ = true;
       stop_wanted_ = replica_ && replica_->leads();
       return;
-    case wire::Type::save: mark_wanted_ = true; return;
-    case wire::Type::goodbye: dismissed_ = true; return;
+    case wire::Type::save:
+      cut_wanted_ = message.header.rows;
+      mark_wanted_ = cut_wanted_ == 0;
+      return;
+    case wire::Type::goodbye:
+      dismissed_ = true;
+      stopping_ = stopping_ || joins_;
+      return;
     case wire::Type::abort: fail(Kind::lost, "the coordinator ended the run");
     case wire::Type::membership: return take_membership(unpack_membership(message.text()));
+    case wire::Type::take_over: return take_over(unpack_take_over(message.text()));
     default: return;
   }
 }
 
 void Worker::take_membership(const Membership& told) {
   memberships_.push_back(told);
-  learner_.feed().lose(told.lost);
+  if (told.lost != Membership::nobody) learner_.feed().lose(told.lost);
   link_.set_epoch(told.epoch);
   for (const int m : told.undone) {
     Inflow& inflow = servers_.at(static_cast<std::size_t>(m));
@@ -186,9 +233,12 @@ void Worker::take_membership(const Membership& told) {
     // What has come of the new membership before we were told of it stays.
     for (std::size_t p = 0; p < inflow.arrived.size(); ++p)
       if (inflow.arrived[p] == told.step + 2 && inflow.epochs[p] < told.epoch) inflow.arrived[p] = 0;
+    if (const auto at = applied_before_.find(told.step + 1);
+        at != applied_before_.end() && at->second.epoch < told.epoch)
+      applied_before_.erase(at);
     if (inflow.released == told.step + 2 && inflow.released_epoch < told.epoch) inflow.released = 0;
   }
-  if (told.step + 1 == clock_) restart_ = true;
+  if (traits_.gated && told.step + 1 == clock_) restart_ = true;
 }
 
 void Worker::adopt_memberships() {
@@ -200,7 +250,7 @@ void Worker::adopt_memberships() {
 }
 
 void Worker::adopt(const Membership& told) {
-  if (worklist_) return worklist_->lose(told.lost);
+  if (worklist_) return worklist_->set_active(told.active);
   division_.set_active(told.active);
   learner_.feed().set_active(told.active);
   rhythm_->set_active(told.active);
@@ -208,14 +258,10 @@ void Worker::adopt(const Membership& told) {
 }
 
 void Worker::leave() {
+  leaving_ = true;
   tell_servers(wire::Type::leave);
-  if (own_) leave_own();
-  if (packer_) leave_packed();
-  for (const Inflow& inflow : servers_) {
-    tally_.payload_sent += inflow.socket.counters().payload_sent;
-    tally_.wire_sent += inflow.socket.counters().wire_sent;
-  }
-  tally_.payload_sent -= state_sent_;
+  if (own_ && !joins_) leave_own();
+  if (packer_ && !joins_) leave_packed();
   link_.flush(clock_, Phase::leaving);
   // The last weights are still on their way: they are counted when the coordinator says good-bye.
   while (!dismissed_) {
@@ -231,11 +277,8 @@ void Worker::send_tally() {
   tally_.wait_seconds = wait_seconds_;
   tally_.communicate_seconds = communicate_seconds_;
   tally_.compute_seconds = compute_seconds_;
-  for (const Inflow& inflow : servers_) {
-    tally_.payload_received += inflow.socket.counters().payload_received;
-    tally_.wire_received += inflow.socket.counters().wire_received;
-    tally_.refused += inflow.socket.refused();
-  }
+  for (const Inflow& inflow : servers_) count_traffic(inflow.socket, tally_);
+  tally_.payload_sent -= state_sent_;
   if (doors_)
     for (const wire::Socket& door : *doors_) count_traffic(door, tally_);
   if (replica_) replica_->count(tally_);

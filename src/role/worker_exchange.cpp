@@ -1,7 +1,6 @@
 /// What comes from servers and goes to them.
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "role/role.hpp"
@@ -22,15 +21,17 @@ bool Worker::await_gate() {
   return true;
 }
 
+/// Where workers step by themselves, what answers the push that a step began with may come before its layers are done.
 bool Worker::have_layers(int first, int last) const {
   if (newest_epoch_ > link_.self().epoch) return false;  // weights of a membership that we have not been told of
   if (since_ != clock_) return true;
+  const auto here = [this](sync::Clock arrived) { return own_ ? arrived > clock_ : arrived == clock_ + 1; };
   for (std::size_t m = 0; m < servers_.size(); ++m) {
     if (!has_rows_ && servers_[m].released == clock_ + 1) continue;
     const std::vector<plan::Piece>& pieces = plan_.slices[m].pieces;
     for (std::size_t p = 0; p < servers_[m].arrived.size(); ++p) {
       const plan::Piece& piece = pieces[p % pieces.size()];
-      if (piece.first_layer <= last && piece.last_layer >= first && servers_[m].arrived[p] != clock_ + 1) return false;
+      if (piece.first_layer <= last && piece.last_layer >= first && !here(servers_[m].arrived[p])) return false;
     }
   }
   return true;
@@ -75,7 +76,7 @@ void Worker::poll(int timeout_ms, Phase phase) {
   for (Inflow& inflow : servers_) poller.add(inflow.socket);
   learner_.feed().watch(poller);
   if (doors_) doors_->watch(poller);
-  if (replica_ && plan_.job.faults.inject.slows_links()) replica_->watch(poller);
+  if (replica_ && link_.keeps_data()) replica_->watch(poller);
   poller.wait(timeout_ms);
   link_.beat(clock_, phase);
 }
@@ -87,6 +88,7 @@ void Worker::drain() {
   while (const auto message = link_.receive()) obey(*message);
   for (std::size_t m = 0; m < servers_.size(); ++m)
     while (const auto message = servers_[m].socket.receive(link_.self().nonce)) take(m, *message);
+  mark_if_due();
 }
 
 void Worker::take(std::size_t server, const wire::Message& message) {
@@ -100,9 +102,11 @@ void Worker::take(std::size_t server, const wire::Message& message) {
     case wire::Type::load: {
       if (packer_) return load_kept(message);
       const std::size_t arena = header.slice;
-      if (!own_ || arena >= own_->arenas() ||
+      const std::size_t most = own_ ? own_->arenas() * plan_.slices[server].pieces.size() : 0;
+      if (!own_ || arena >= own_->arenas() || servers_[server].loaded == most ||
           header.offset + header.count > static_cast<std::uint64_t>(plan_.layout.total))
         return;
+      ++servers_[server].loaded;
       std::memcpy(own_->stored(arena).data() + header.offset, message.data(), message.size());
       state_received_ += message.size();
       return;
@@ -123,8 +127,12 @@ void Worker::take_weights(std::size_t server, const wire::Message& message) {
   Inflow& inflow = servers_[server];
   if (header.epoch < inflow.least_epoch) return;
   newest_epoch_ = std::max(newest_epoch_, header.epoch);
+  if (traits_.folds_some && !worklist_ && header.clock >= clock_) {
+    Applied& applied = applied_before_[header.clock];
+    if (header.epoch >= applied.epoch) applied = {static_cast<Index>(header.rows), header.epoch};
+  }
   if (!gate_ || header.clock >= gate_->clock) gate_ = {rank_, header.clock, header.due};
-  if (server == 0 && header.note > 0) note_ = header.note;
+  if (server == 0 && header.note > 0 && header.note != last_note_) note_ = last_note_ = header.note;
   if (header.count == 0) {  // a release into a step without rows of ours
     inflow.released = header.clock + 1;
     inflow.released_epoch = header.epoch;
@@ -138,6 +146,8 @@ void Worker::take_weights(std::size_t server, const wire::Message& message) {
     return;
   // Fresh weights for a step that has begun with others.
   if (computing_ && header.clock == clock_ && inflow.arrived[header.piece] == clock_ + 1) return;
+  // A block that has begun goes on with what it has; a standby tells again what its server may have told.
+  if (own_ && inflow.arrived[header.piece] > header.clock) return;
   const bool own_instead = own_state_ && header.clock == first_clock_;
   if (piece.by_rows) {
     if (!take_rows(message, piece)) return;
@@ -150,55 +160,69 @@ void Worker::take_weights(std::size_t server, const wire::Message& message) {
   inflow.epochs[header.piece] = header.epoch;
 }
 
-/// The gradient, or weights, may be written again only when ZeroMQ has let go of them.
-void Worker::wait_until_sent(wire::InFlight& sending) {
+/// The gradient may be written again only when ZeroMQ and its readers have let go of it; a server that was lost never
+/// does.
+void Worker::wait_until_sent() {
   const Lap lap(wait_seconds_);
-  while (!sending.idle() && !interrupted()) {
+  for (;;) {
+    if (renew_gradient_) renew_gradient();
+    if (gradients_.back().in_flight.idle() || interrupted()) return;
     drain();
-    if (sending.idle()) return;
-    poll(1, Phase::waiting);
+    if (!renew_gradient_ && !gradients_.back().in_flight.idle()) poll(1, Phase::waiting);
   }
 }
 
 void Worker::push_gradient(int layer) {
-  if (packer_ && layer == static_cast<int>(plan_.layout.layers.size()) - 1) begin_packing();
+  committed_ = !traits_.gated;
+  if (layer == static_cast<int>(plan_.layout.layers.size()) - 1) {
+    if (packer_) begin_packing();
+    pushed_ = Pushed{.clock = clock_, .rows = batch_rows_.size(), .gradient = &gradients_.back()};
+  }
+  pushed_->first_layer = layer;
   for (std::size_t m = 0; m < servers_.size(); ++m) {
     const std::vector<plan::Piece>& pieces = plan_.slices[m].pieces;
     for (std::size_t p = 0; p < pieces.size(); ++p)
-      if (pieces[p].first_layer == layer) send_push(m, 0, p, gradient_, sending_);
+      if (pieces[p].first_layer == layer) send_push(m, 0, p);
   }
 }
 
-void Worker::send_push(std::size_t server, std::size_t arena, std::size_t piece, const Arena& values,
-                       wire::InFlight& sending) {
+/// Of the newest push.
+void Worker::send_push(std::size_t server, std::size_t arena, std::size_t piece) {
   const std::vector<plan::Piece>& pieces = plan_.slices[server].pieces;
   const plan::Piece& at = pieces[piece];
   wire::Header header;
   header.type = wire::Type::push;
   header.slice = static_cast<std::uint32_t>(server);
-  header.clock = clock_;
+  header.clock = pushed_->clock;
   header.piece = static_cast<std::uint32_t>(arena * pieces.size() + piece);
   header.pieces = static_cast<std::uint32_t>(servers_[server].arrived.size());
   header.offset = static_cast<std::uint64_t>(at.offset);
   header.count = static_cast<std::uint64_t>(at.count);
-  header.rows = own_ ? since_exchange_.rows : batch_rows_.size();
-  if (own_ && since_exchange_.rows > 0)
-    header.note = std::bit_cast<std::uint64_t>(since_exchange_.loss / static_cast<double>(since_exchange_.rows));
+  header.rows = pushed_->rows;
+  header.note = pushed_->note;
+  Version* const version = pushed_->version;
+  const Arena& values = version == nullptr ? pushed_->gradient->values
+                        : arena == 0       ? version->weights
+                                           : version->moments[arena - 1];
   const auto numbers = values.span().subspan(static_cast<std::size_t>(at.offset), static_cast<std::size_t>(at.count));
   if (packer_) return send_packed(server, header, numbers);
   if (at.by_rows) return send_rows(server, header, at);
-  servers_[server].socket.send_floats(link_.self(), header, numbers, sending);
+  servers_[server].socket.send_floats(link_.self(), header, numbers,
+                                      version != nullptr ? version->in_flight : pushed_->gradient->in_flight);
 }
 
 /// A message without payload, about this clock: a push without rows, a mark, a leave.
 void Worker::tell_servers(wire::Type type) {
-  for (std::size_t m = 0; m < servers_.size(); ++m) {
-    wire::Header header;
-    header.type = type;
-    header.slice = static_cast<std::uint32_t>(m);
-    header.clock = clock_;
-    servers_[m].socket.send(link_.self(), header, std::string_view());
-  }
+  for (std::size_t m = 0; m < servers_.size(); ++m) tell_server(m, type, clock_);
+}
+
+void Worker::tell_server(std::size_t server, wire::Type type, sync::Clock clock) {
+  wire::Header header;
+  header.type = type;
+  header.slice = static_cast<std::uint32_t>(server);
+  header.clock = clock;
+  if (type == wire::Type::leave && joins_) header.rows = 1;
+  servers_[server].socket.send(link_.self(), header, std::string_view());
 }
 
 }  // namespace dtrain::role

@@ -1,6 +1,7 @@
 /// Where workers step by themselves (local, easgd, bmuf): their own weights, moments and schedule.
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/error.hpp"
@@ -62,12 +63,14 @@ void Worker::finish_own_step(Index after) {
 
 /// Weights, and moments where those are averaged, to all servers.
 void Worker::push_own() {
-  if (since_exchange_.rows == 0) return tell_servers(wire::Type::push);
-  Version& version = own_->current();
+  committed_ = !traits_.gated;
+  pushed_ = Pushed{.clock = clock_, .rows = since_exchange_.rows, .version = &own_->current()};
+  if (pushed_->rows == 0) return tell_servers(wire::Type::push);
+  pushed_->note = std::bit_cast<std::uint64_t>(since_exchange_.loss / static_cast<double>(pushed_->rows));
   for (std::size_t m = 0; m < servers_.size(); ++m)
     for (std::size_t i = 0; i < servers_[m].arrived.size(); ++i) {
-      const std::size_t pieces = plan_.slices[m].pieces.size(), arena = i / pieces;
-      send_push(m, arena, i % pieces, arena == 0 ? version.weights : version.moments[arena - 1], version.in_flight);
+      const std::size_t pieces = plan_.slices[m].pieces.size();
+      send_push(m, i / pieces, i % pieces);
     }
 }
 
@@ -81,10 +84,20 @@ void Worker::forget_momentum() {
 /// Where nothing was pushed the centre did not move towards this worker, nor does it towards the centre.
 void Worker::pull_at_centre(bool has_pushed) {
   await_all(clock_ + 1);
+  if (!stepped_ && !own_->current().in_flight.idle()) copy_own();
   const auto rule = std::get<sync::Elastic>(sync::update_of(plan_.job.sync));
   const Version& pushed = stepped_ ? own_->previous() : own_->current();
   if (has_pushed) sync::pull_worker(rule, pushed.weights.span(), centre_.span(), own_->current().weights.span());
-  save_if_asked(clock_ + 1);
+}
+
+/// What is read by others, to be saved, stays as it is. (Who died while reading never says that it has read.)
+void Worker::copy_own() {
+  const Version& from = own_->current();
+  Version& copy = own_->receive();
+  std::copy(from.weights.span().begin(), from.weights.span().end(), copy.weights.data());
+  for (std::size_t k = 0; k < from.moments.size(); ++k)
+    std::copy(from.moments[k].span().begin(), from.moments[k].span().end(), copy.moments[k].data());
+  own_->adopt(copy, from.updates, from.applied_rows);
 }
 
 void Worker::save_if_asked(sync::Clock clock) {
@@ -95,30 +108,20 @@ void Worker::save_if_asked(sync::Clock clock) {
 
 /// To the coordinator, by way of the servers.
 void Worker::save_own(Version& version, const Since& since, std::uint64_t ordinal, sync::Clock clock) {
-  Cut cut;
-  cut.ordinal = ordinal;
-  cut.save = cut.own = true;
-  cut.last = ordinal == Cut::last_ordinal;
-  cut.clocks = {clock, version.updates};
-  cut.memory = since.saved();
-  link_.send(wire::Type::cut, pack(cut));
-  for (std::size_t m = 0; m < servers_.size(); ++m)
-    for (std::size_t a = 0; a < own_->arenas(); ++a)
-      for (const plan::Piece& piece : plan_.slices[m].pieces) {
-        wire::Header header;
-        header.type = wire::Type::snapshot;
-        header.slice = static_cast<std::uint32_t>(a);
-        header.clock = ordinal;
-        header.offset = static_cast<std::uint64_t>(piece.offset);
-        header.count = static_cast<std::uint64_t>(piece.count);
-        header.rows = static_cast<std::uint64_t>(rank_) + 1;
-        const Arena& values = a == 0 ? version.weights : version.moments[a - 1];
-        state_sent_ += 4 * header.count;
-        servers_[m].socket.send_floats(
-            link_.self(), header,
-            values.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)),
-            version.in_flight);
-      }
+  tell_own_cut(ordinal, {clock, version.updates}, since.saved());
+  if (ordinal == Cut::last_ordinal) last_saved_ = &version;
+  for (std::size_t m = 0; m < servers_.size(); ++m) send_own(m, version, ordinal);
+}
+
+void Worker::send_own(std::size_t server, Version& version, std::uint64_t ordinal) {
+  for (std::size_t a = 0; a < own_->arenas(); ++a)
+    for (const plan::Piece& piece : plan_.slices[server].pieces) {
+      const Arena& values = a == 0 ? version.weights : version.moments[a - 1];
+      servers_[server].socket.send_floats(
+          link_.self(), own_piece(ordinal, a, piece),
+          values.span().subspan(static_cast<std::size_t>(piece.offset), static_cast<std::size_t>(piece.count)),
+          version.in_flight);
+    }
 }
 
 /// Until nothing more will be decided: what a run that stops has not answered by then never will be.

@@ -29,7 +29,9 @@ void Worker::begin_packing() {
 }
 
 void Worker::send_packed(std::size_t server, wire::Header header, std::span<const float> values) {
-  const auto bytes = packer_->pack(packer_->find(header.offset, header.count).value(), values);
+  const std::size_t piece = packer_->find(header.offset, header.count).value();
+  auto bytes = packer_->packed(piece);  // of a push that is sent again
+  if (!bytes) bytes = packer_->pack(piece, values);
   if (!bytes)
     fail(Kind::diverged,
          "the gradient of step {} is not finite beyond weight {} on worker {}, and {} cannot carry that; a lower "
@@ -55,7 +57,7 @@ void Worker::take_change(std::size_t server, const wire::Message& message, const
 void Worker::load_kept(const wire::Message& message) {
   const wire::Header& header = message.header;
   const auto piece = packer_->find(header.offset, header.count);
-  if (!piece || header.slice >= packer_->arenas()) return;
+  if (!piece || header.slice >= packer_->arenas() || clock_ != first_clock_ || pushed_) return;
   std::memcpy(packer_->state(header.slice, *piece).data(), message.data(), message.size());
   state_received_ += message.size();
 }
@@ -68,29 +70,18 @@ void Worker::save_kept_if_asked() {
 
 /// To the coordinator, by way of the servers.
 void Worker::save_kept(std::uint64_t ordinal) {
-  Cut cut;
-  cut.ordinal = ordinal;
-  cut.own = true;
-  cut.save = true;
-  cut.last = ordinal == Cut::last_ordinal;
-  cut.clocks = {clock_, 0};
-  cut.memory = {packer_->rate()};
-  link_.send(wire::Type::cut, pack(cut));
-  std::size_t at = 0;
-  for (std::size_t m = 0; m < servers_.size(); ++m)
-    for (std::size_t p = 0; p < plan_.slices[m].pieces.size(); ++p, ++at)
-      for (std::size_t a = 0; a < packer_->arenas(); ++a) {
-        const plan::Piece& piece = packer_->pieces()[at];
-        wire::Header header;
-        header.type = wire::Type::snapshot;
-        header.slice = static_cast<std::uint32_t>(a);
-        header.clock = ordinal;
-        header.offset = static_cast<std::uint64_t>(piece.offset);
-        header.count = static_cast<std::uint64_t>(piece.count);
-        header.rows = static_cast<std::uint64_t>(rank_) + 1;
-        state_sent_ += 4 * header.count;
-        servers_[m].socket.send(link_.self(), header, std::as_bytes(packer_->state(a, at)));
-      }
+  tell_own_cut(ordinal, {clock_, 0}, {packer_->rate()});
+  kept_saved_ = ordinal == Cut::last_ordinal;
+  for (std::size_t m = 0; m < servers_.size(); ++m) send_kept(m, ordinal);
+}
+
+void Worker::send_kept(std::size_t server, std::uint64_t ordinal) {
+  for (const plan::Piece& piece : plan_.slices[server].pieces)
+    for (std::size_t a = 0; a < packer_->arenas(); ++a) {
+      const wire::Header header = own_piece(ordinal, a, piece);
+      const std::size_t at = packer_->find(header.offset, header.count).value();
+      servers_[server].socket.send(link_.self(), header, std::as_bytes(packer_->state(a, at)));
+    }
 }
 
 /// The last state. A push that no step of the run has folded is made again by one that is resumed.

@@ -21,7 +21,7 @@ std::span<const std::uint32_t> Worker::rows_of_step() {
 }
 
 Worker::Outcome Worker::step() {
-  wait_until_sent(sending_);
+  wait_until_sent();
   if (interrupted()) return Outcome::again;
   if (own_) {
     // Whoever steps alone waits for others only where a block begins.
@@ -53,9 +53,10 @@ bool Worker::train_on_rows() {
   const auto step = worklist_ ? worklist_->of(rank_)->step : static_cast<Index>(clock_);
   if (!by_rows() && !await_rows(step)) return false;
   const std::uint32_t epoch = division_.epoch_of(step);
-  const auto result = by_rows() ? learner_.train(batch_rows_, gathered_[clock_ % gathered_.size()], epoch, weights(),
-                                                 gradient_.span(), *this)
-                                : learner_.train(batch_rows_, epoch, weights(), gradient_.span(), *this);
+  const std::span<float> gradient = gradients_.back().values.span();
+  const auto result =
+      by_rows() ? learner_.train(batch_rows_, gathered_[clock_ % gathered_.size()], epoch, weights(), gradient, *this)
+                : learner_.train(batch_rows_, epoch, weights(), gradient, *this);
   if (!result.completed) return false;
   note_loss(result.loss_sum);
   return true;
@@ -66,6 +67,7 @@ void Worker::note_loss(double loss_sum) {
     fail(Kind::diverged,
          "the loss of step {} is not finite on {}; a lower train.optimizer.learning_rate or train.clip_norm may help",
          clock_ + 1, link_.name());
+  committed_ = !traits_.gated;
   since_exchange_.loss += loss_sum;
   since_exchange_.rows += batch_rows_.size();
   const StepRecord record{clock_, loss_sum, batch_rows_.size()};
@@ -85,6 +87,7 @@ Worker::Outcome Worker::idle_step() {
   if (!enter_step(false)) return Outcome::again;
   save_kept_if_asked();
   since_exchange_.rows = 0;
+  pushed_ = Pushed{.clock = clock_};
   tell_servers(wire::Type::push);
   if (!worklist_) record({clock_, 0, 0});
   return Outcome::done;

@@ -87,7 +87,10 @@ void Engine::handle(const Timer& timer) {
       if (worker(timer.rank).state != State::absent) return;
       ++present_;
       return start(timer.rank);
-    case Timer::Kind::settle_join: joining_.push_back(timer.rank); return settle_joins();
+    case Timer::Kind::settle_join:
+      if (timer.data != worker(timer.rank).life) return;  // it is gone again
+      joining_.push_back(timer.rank);
+      return settle_joins();
   }
 }
 
@@ -107,7 +110,7 @@ void Engine::start(Rank rank) {
     transport_.send(rank, node_of_server(m), 0, message);
     ++outcome_.messages;
   }
-  if (again) transport_.set_timer(now() + setting_.latency, {Timer::Kind::settle_join, rank, 0});
+  if (again) transport_.set_timer(now() + setting_.latency, {Timer::Kind::settle_join, rank, self.life});
 }
 
 void Engine::take_weights(const Message& message) {
@@ -130,10 +133,6 @@ void Engine::go_on(Rank rank) {
     case State::comes:
       self.present_since = now();
       self.first = least - 1;
-      if (!memberships_.empty() && self.life > 0) {
-        self.adopted = memberships_.size();
-        rhythms_[static_cast<std::size_t>(rank)]->set_active(active_);
-      }
       return begin(rank, least - 1);
     case State::waits:
       if (least > self.clock + 1) begin(rank, least - 1);

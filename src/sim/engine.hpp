@@ -55,6 +55,7 @@ class Engine {
     sync::Release newest;    ///< that it was given, or will be once it has pulled
     Clock pushed = 0;        ///< clock of its newest push, plus 1
     Clock taken = 0;         ///< the same of the newest that counts, as the ledger knows
+    std::uint32_t life = 0;  ///< of its newest pull: what is sent is for that one
     bool connected = false;  ///< it has pulled
     bool owed = false;       ///< released before it pulled
     bool absent = false;     ///< lost: what was decided before that has no weights for it
@@ -125,6 +126,8 @@ class Engine {
   void note_membership();
   void adopt_memberships(Rank rank);
   bool aligned() const;
+  bool connected(Rank rank) const;
+  Clock entry(Rank rank) const;
 
   void handle(const Message& message);
   void handle(const Timer& timer);

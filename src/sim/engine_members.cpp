@@ -20,7 +20,8 @@ void Engine::lose(Rank rank) {
 }
 
 void Engine::settle_loss(Rank rank) {
-  std::erase(active_, rank);
+  for (int m = 0; m < setting_.servers; ++m) seat(m, rank).connected = seat(m, rank).owed = false;
+  if (std::erase(active_, rank) == 0) return;  // lost again before it was known to have come
   note_membership();
   for (int m = 0; m < setting_.servers; ++m) {
     if (m == 0 || !decided_) {
@@ -30,7 +31,6 @@ void Engine::settle_loss(Rank rank) {
       order.lost = rank;
       order.keeps_push = seat(0, rank).taken == server(0).flight + 1;
     }
-    seat(m, rank).connected = seat(m, rank).owed = false;
     seat(m, rank).absent = true;
   }
   if (!traits_.gated || decided_ || setting_.servers == 1) {
@@ -78,6 +78,20 @@ void Engine::take_back(int m, Rank lost, Clock step) {
   act(m);
 }
 
+/// Whether every server has had its pull.
+bool Engine::connected(Rank rank) const {
+  return std::all_of(servers_.begin(), servers_.end(),
+                     [rank](const Server& each) { return each.seats[static_cast<std::size_t>(rank)].connected; });
+}
+
+/// The clock that a newcomer starts at, where servers go on independently: alike on all of them.
+Clock Engine::entry(Rank rank) const {
+  Clock clock = 0;
+  for (const Server& each : servers_)
+    if (!traits_.gated) clock = std::max(clock, each.policy->entry(rank));
+  return clock;
+}
+
 /// Servers that have a policy each take a newcomer in when all have made the same updates.
 bool Engine::aligned() const {
   if (!traits_.gated || decided_) return true;
@@ -88,15 +102,18 @@ bool Engine::aligned() const {
 
 void Engine::settle_joins() {
   if (joining_.empty() || !aligned()) return;
-  const std::vector<Rank> ranks = std::exchange(joining_, {});
+  const auto here = std::stable_partition(joining_.begin(), joining_.end(), [this](Rank r) { return !connected(r); });
+  const std::vector<Rank> ranks(here, joining_.end());
+  joining_.erase(here, joining_.end());
   for (const Rank rank : ranks) {
     active_.insert(std::lower_bound(active_.begin(), active_.end(), rank), rank);
     note_membership();
     for (int m = 1; decided_ && m < setting_.servers; ++m) tell(m).joined = rank;
+    const Clock least = entry(rank);
     for (int m = 0; m < (decided_ ? 1 : setting_.servers); ++m) {
-      server(m).ledger.join(rank);
+      server(m).ledger.join(rank, least);
       seat(m, rank).absent = false;
-      server(m).policy->join(rank, actions_);
+      server(m).policy->join_from(rank, least, actions_);
       act(m);
     }
   }

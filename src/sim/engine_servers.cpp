@@ -10,7 +10,9 @@ void Engine::take_pull(const Message& message) {
   if (message.life != worker(message.rank).life) return;
   Seat& at = seat(message.server, message.rank);
   at.connected = true;
+  at.life = message.life;
   server(message.server).ledger.pull(message.rank);
+  if (!joining_.empty()) settle_joins();
   if (!at.owed) return;
   at.owed = false;
   const double bytes = setting_.slice_bytes[static_cast<std::size_t>(message.server)];
@@ -109,7 +111,7 @@ void Engine::send_weights(int m, Rank rank, Message::Kind kind, bool folded, dou
   message.kind = kind;
   message.server = m;
   message.rank = rank;
-  message.life = worker(rank).life;
+  message.life = at.life;
   message.epoch = server(m).epoch;
   message.clock = at.newest.clock;
   message.due = at.newest.due;

@@ -15,10 +15,21 @@ namespace dtrain::sync {
 class Ledger {
  public:
   using Sink = std::function<void(const Event&)>;
+  /// What the books say, beside the trace: for whoever goes on with them.
+  struct State {
+    std::uint64_t version = 0;
+    std::vector<std::uint64_t> pulled, histogram;
+  };
   Ledger(int server, std::size_t ranks, Sink sink = {}) : server_(server), pulled_(ranks, 0), sink_(std::move(sink)) {}
 
   void begin(std::uint64_t version) { version_ = version, pulled_.assign(pulled_.size(), version); }
   std::uint64_t version() const { return version_; }
+  State state() const { return {version_, pulled_, histogram_}; }
+  void restore(const State& state) {
+    version_ = state.version;
+    if (state.pulled.size() == pulled_.size()) pulled_ = state.pulled;
+    histogram_ = state.histogram;
+  }
   /// Updates since the rank got its weights.
   std::uint64_t staleness(Rank rank) const { return version_ - pulled_[static_cast<std::size_t>(rank)]; }
   /// Per staleness, how many pushes were applied with it.
@@ -31,7 +42,13 @@ class Ledger {
   void push(const Push& push) { tell(Event::What::push, push.rank, push.clock, version_, push.rows); }
   void drop(Rank rank, Clock clock) { tell(Event::What::drop, rank, clock, version_); }
   void lose(Rank rank) { tell(Event::What::lose, rank, 0, version_); }
-  void join(Rank rank) { tell(Event::What::join, rank, 0, version_); }
+  /// `from`: it does no step before that.
+  void join(Rank rank, Clock from = 0) { tell(Event::What::join, rank, from, version_); }
+  /// What is saved now has each rank's pushes below its clock, and no others.
+  void cut(std::span<const Clock> clocks, std::uint64_t ordinal) {
+    for (std::size_t r = 0; r < clocks.size(); ++r)
+      tell(Event::What::cut, static_cast<Rank>(r), clocks[r], version_, ordinal);
+  }
 
   /// One update from these pushes, each of which was of its rank's clock in `clocks`.
   void apply(std::span<const Rank> ranks, std::span<const Clock> clocks) {

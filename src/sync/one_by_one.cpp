@@ -53,15 +53,18 @@ void OneByOne::lose(Rank rank, bool /*keep_pending*/, Actions& out) {
   follow(least, out);
 }
 
-void OneByOne::join(Rank rank, Actions& out) {
+Clock OneByOne::entry(Rank rank) const {
+  const Clock next = seats_.at(static_cast<std::size_t>(rank)).next;
+  if (!clocks_.empty()) return std::max(next, clocks_.least());
+  return active_ > 0 ? end_ : next;
+}
+
+void OneByOne::join_from(Rank rank, Clock least, Actions& out) {
   out.clear();
   Seat& s = seat(rank);
   if (s.active) return;
+  s.next = std::min(std::max(entry(rank), least), end_);
   s.active = true;
-  if (!clocks_.empty())
-    s.next = std::max(s.next, clocks_.least());
-  else if (active_ > 0)
-    s.next = end_;
   ++active_;
   if (s.next < end_) clocks_.add(s.next), counted(rank, s.next);
   enter(rank, out);

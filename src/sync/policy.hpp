@@ -87,7 +87,14 @@ class Policy {
 
   /// `rank`, which was absent, takes part again: released at once, or, under policies with steps in common, with the
   /// others when the step in flight is over. It starts at the clock of its release.
-  virtual void join(Rank rank, Actions& out) = 0;
+  void join(Rank rank, Actions& out) { join_from(rank, 0, out); }
+
+  /// The same where several owners go on independently, each with clocks of its own: it starts at `least` at the
+  /// earliest, so that it starts alike everywhere when that is the greatest of their entry()s.
+  virtual void join_from(Rank rank, Clock least, Actions& out) = 0;
+
+  /// Where `rank`, which is absent, would start if it joined now, under policies without steps in common.
+  virtual Clock entry(Rank rank) const { return released(rank).clock; }
 
   /// Forgets the last update: the step before the one in flight is in flight again, with all that was pushed for it
   /// but by `lost`. A rank lost earlier stays in if its push was. Only where takes_back(); others throw

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -40,6 +41,59 @@ std::optional<Breach> compare(const std::vector<Fold>& one, const std::vector<Fo
   }
   return std::nullopt;
 }
+
+/// The cuts of one server: each tells of all ranks at once, and is where that of the same ordinal is on every other.
+/// Not every server has all: one that was lost, and the one in its place, may lack what was under way.
+class Cuts {
+ public:
+  explicit Cuts(std::size_t ranks) : ranks_(ranks) {}
+
+  std::string see(std::size_t index, const Event& event) {
+    if (event.what != What::cut)
+      return open_ == nullptr
+                 ? std::string()
+                 : fmt::format("the cut before this tells of {} of {} ranks only", open_->clocks.size(), ranks_);
+    if (open_ == nullptr) {
+      const auto [at, fresh] = cuts_.try_emplace(event.rows);
+      if (!fresh) return fmt::format("the cut of ordinal {} is told of twice", event.rows);
+      open_ = &at->second;
+      ordinal_ = event.rows;
+    }
+    if (static_cast<std::size_t>(event.rank) != open_->clocks.size() || event.rows != ordinal_)
+      return fmt::format("a cut tells of rank {} where rank {} of ordinal {} is due", event.rank, open_->clocks.size(),
+                         ordinal_);
+    open_->clocks.push_back(event.clock);
+    open_->event = index;
+    if (open_->clocks.size() == ranks_) open_ = nullptr;
+    return {};
+  }
+
+  /// `gone`: ranks that were lost; their last pushes may not have come everywhere.
+  std::optional<Breach> compare(const Cuts& other, int server, const std::set<Rank>& gone) const {
+    for (const auto& [ordinal, here] : cuts_) {
+      const auto found = other.cuts_.find(ordinal);
+      if (found == other.cuts_.end()) continue;
+      const Cut& there = found->second;
+      for (std::size_t r = 0; r < std::min(here.clocks.size(), there.clocks.size()); ++r)
+        if (here.clocks[r] != there.clocks[r] && !gone.contains(static_cast<Rank>(r)))
+          return Breach{std::max(here.event, there.event),
+                        fmt::format("the cut of ordinal {} has rank {} at step {} on server 0 and at step {} on server "
+                                    "{}: it must be one on all",
+                                    ordinal, r, here.clocks[r], there.clocks[r], server)};
+    }
+    return std::nullopt;
+  }
+
+ private:
+  struct Cut {
+    std::vector<Clock> clocks;
+    std::size_t event = 0;  ///< index of its last
+  };
+  std::size_t ranks_;
+  std::map<std::uint64_t, Cut> cuts_;  ///< by ordinal
+  Cut* open_ = nullptr;                ///< of which not all ranks are told yet
+  std::uint64_t ordinal_ = 0;          ///< of that
+};
 
 std::optional<Breach> first(std::optional<Breach> one, std::optional<Breach> other) {
   if (!one || (other && other->event < one->event)) return other;
@@ -99,12 +153,17 @@ Witness::Why Witness::judge(const Event& event) {
     case What::lose: return lose(event.rank), Why();
     case What::join:
       if (is_active(event.rank)) return fmt::format("rank {} joins, though it was never lost", event.rank);
-      return join(event.rank), Why();
+      return join(event), Why();
     case What::pull: return asking_.insert(event.rank), Why();
+    case What::cut: return cut(event);
     case What::apply:
     case What::undo: break;
   }
   return {};
+}
+
+Witness::Why Witness::cut(const Event&) {
+  return "a cut is told of, though all steps here are in common and what is saved is that of a step";
 }
 
 Witness::Why Witness::judge_push(const Event& event) {
@@ -165,12 +224,19 @@ std::optional<Breach> find_breach(const TraceHead& head, const job::Sync& sync, 
                                   const std::vector<Event>& events) {
   std::vector<std::unique_ptr<Witness>> witnesses;
   for (int server = 0; server < head.servers; ++server) witnesses.push_back(make_witness(head, sync, seed));
+  std::vector<Cuts> cuts(witnesses.size(), Cuts(head.clocks.size()));
+  std::set<Rank> gone(head.absent.begin(), head.absent.end());
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (std::string why = out_of_range(head, events[i]); !why.empty()) return Breach{i, std::move(why)};
-    if (auto breach = witnesses[static_cast<std::size_t>(events[i].server)]->see(i, events[i])) return breach;
+    const auto server = static_cast<std::size_t>(events[i].server);
+    if (auto breach = witnesses[server]->see(i, events[i])) return breach;
+    if (std::string why = cuts[server].see(i, events[i]); !why.empty()) return Breach{i, std::move(why)};
+    if (events[i].what == What::lose) gone.insert(events[i].rank);
   }
   std::optional<Breach> breach;
   for (const auto& witness : witnesses) breach = first(std::move(breach), witness->rest(events.size()));
+  for (int server = 1; server < head.servers; ++server)
+    breach = first(std::move(breach), cuts.front().compare(cuts[static_cast<std::size_t>(server)], server, gone));
   for (int server = 1; is_gated(sync) && server < head.servers; ++server)
     breach = first(std::move(breach),
                    compare(witnesses.front()->folds(), witnesses[static_cast<std::size_t>(server)]->folds(), server));

@@ -48,9 +48,11 @@ class Witness {
   virtual Why close(const Fold& fold) = 0;
   virtual Why release(const Event& event) = 0;
   virtual void lose(Rank rank) = 0;
-  virtual void join(Rank rank) = 0;
+  virtual void join(const Event& event) = 0;
   /// The last step counts as not taken, and that rank's part in it is forgotten. `updated`: it made an update.
   virtual Why undo(Rank lost, bool& updated) = 0;
+  /// What is saved has all of the rank's pushes below the clock, and no other.
+  virtual Why cut(const Event& event);
   virtual Why missing() const = 0;
 
  private:

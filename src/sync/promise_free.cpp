@@ -50,9 +50,11 @@ class FreeWitness final : public Witness {
 
   bool may_owe(Rank rank, Clock clock) const override {
     const Part& part = at(rank);
-    const Clock due = std::min(part.clock / period_ * period_ + period_, total_) - 1;
-    return part.is == Part::Is::working && part.clock < total_ && clock == due;
+    return part.is == Part::Is::working && part.clock < total_ && clock == due(part.clock);
   }
+
+  /// The step in which a rank at this one pushes next.
+  Clock due(Clock clock) const { return std::min(clock / period_ * period_ + period_, total_) - 1; }
 
   bool is_at(Rank rank, Clock clock) const override {
     return at(rank).is == Part::Is::working && clock == at(rank).clock;
@@ -89,26 +91,43 @@ class FreeWitness final : public Witness {
     if (part.is == Part::Is::working)
       return fmt::format("rank {} is released into step {}, though it has not pushed since it was released last",
                          event.rank, event.clock);
-    const Clock due = next_clock(part);
-    if (event.clock != due)
-      return fmt::format("rank {} is released into step {}, but step {} is its next", event.rank, event.clock, due);
+    const Clock next = part.clock;
+    if (event.clock != next)
+      return fmt::format("rank {} is released into step {}, but step {} is its next", event.rank, event.clock, next);
     if (part.unapplied)
       return fmt::format("rank {} is released into step {} before its own push of step {} was applied", event.rank,
                          event.clock, *part.unapplied);
-    if (!may_start(due, lead_.most))
+    if (!may_start(next, lead_.most))
       return fmt::format(
           "rank {} is released into step {}, {} ahead of rank {}, which has done {}; at most {} are "
           "allowed",
-          event.rank, due, due - seen(slowest()), slowest(), seen(slowest()), lead_.most);
+          event.rank, next, next - seen(slowest()), slowest(), seen(slowest()), lead_.most);
     part.is = Part::Is::working;
-    part.clock = due;
+    part.clock = next;
     return {};
   }
 
   void lose(Rank rank) override { at(rank).is = Part::Is::lost; }
-  void join(Rank rank) override { at(rank).is = Part::Is::joining; }
+  void join(const Event& event) override {
+    Part& part = at(event.rank);
+    part.clock = std::max({part.clock, event.clock, entry(event.rank)});
+    part.is = Part::Is::joining;
+    part.unapplied.reset();
+  }
   Why undo(Rank /*lost*/, bool& /*updated*/) override {
     return "an update is taken back, which this policy never does";
+  }
+
+  Why cut(const Event& event) override {
+    const Part& part = at(event.rank);
+    if (part.is == Part::Is::lost) return {};
+    if (part.unapplied)
+      return fmt::format("the cut has rank {} at step {}, but its push of step {} is not applied yet", event.rank,
+                         event.clock, *part.unapplied);
+    const Clock last = part.clock < total_ ? due(part.clock) : part.clock;
+    if (part.clock <= event.clock && event.clock <= last) return {};
+    return fmt::format("the cut has rank {} at step {}, but what was applied of it ends before step {}", event.rank,
+                       event.clock, part.clock);
   }
 
   Why missing() const override {
@@ -117,21 +136,25 @@ class FreeWitness final : public Witness {
       if (part.is == Part::Is::lost || part.is == Part::Is::working) continue;
       if (part.unapplied)
         return fmt::format("rank {}'s push of step {} was taken and never applied", rank, *part.unapplied);
-      const Clock next = next_clock(part);
+      const Clock next = part.clock;
       if (may_start(next, lead_.least))
         return fmt::format("rank {} waits for step {}, which nothing forbids, and is never released", rank, next);
     }
     return {};
   }
 
-  /// The step that a waiting rank may do next. One that joins does not begin behind all others, nor when all are done.
-  Clock next_clock(const Part& part) const {
-    if (part.is != Part::Is::joining) return part.clock;
-    if (const Rank last = slowest(); last >= 0) return std::max(part.clock, at(last).clock);
-    const bool others = std::any_of(parts_.begin(), parts_.end(), [](const Part& other) {
-      return other.is == Part::Is::working || other.is == Part::Is::waiting;
-    });
-    return others ? std::max(part.clock, total_) : part.clock;
+  /// One that joins does not begin behind all others, as they are then, nor when all are done. Its release may come
+  /// later, behind updates that wait for sums of squares.
+  Clock entry(Rank joining) const {
+    Clock least = total_;
+    bool others = false;
+    for (Rank rank = 0; rank < static_cast<Rank>(parts_.size()); ++rank) {
+      const Part& part = at(rank);
+      if (rank == joining || part.is == Part::Is::lost || part.is == Part::Is::joining) continue;
+      others = true;
+      least = std::min(least, part.clock);
+    }
+    return others ? least : 0;
   }
 
   bool may_start(Clock clock, Clock lead) const {

@@ -160,8 +160,8 @@ class GatedWitness final : public Witness {
     admit();
   }
 
-  void join(Rank rank) override {
-    at(rank).is = Part::Is::joining;
+  void join(const Event& event) override {
+    at(event.rank).is = Part::Is::joining;
     admitted_.clear();
     admit();
   }

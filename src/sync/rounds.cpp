@@ -52,7 +52,7 @@ void Rounds::lose(Rank rank, bool keep_pending, Actions& out) {
   settle(out);
 }
 
-void Rounds::join(Rank rank, Actions& out) {
+void Rounds::join_from(Rank rank, Clock /*least*/, Actions& out) {
   out.clear();
   Seat& s = seat(rank);
   if (s.state != State::absent) return;

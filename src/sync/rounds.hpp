@@ -16,7 +16,7 @@ class Rounds : public Policy {
  public:
   Verdict push(const Push& push, Actions& out) override;
   void lose(Rank rank, bool keep_pending, Actions& out) override;
-  void join(Rank rank, Actions& out) override;
+  void join_from(Rank rank, Clock least, Actions& out) override;
   void undo(Rank lost, Actions& out) override;
   Release released(Rank rank) const override { return seats_.at(static_cast<std::size_t>(rank)).released; }
 

@@ -17,13 +17,19 @@ namespace {
 
 using What = Event::What;
 
-constexpr std::array<const char*, 8> names = {"pull", "push", "drop", "apply", "release", "lose", "join", "undo"};
+constexpr std::array<const char*, 9> names = {"pull", "push", "drop", "apply", "release",
+                                              "lose", "join", "undo", "cut"};
 
 bool has_rank(What what) { return what != What::undo; }
 bool has_clock(What what) {
-  return what == What::push || what == What::drop || what == What::apply || what == What::release;
+  return what == What::push || what == What::drop || what == What::apply || what == What::release ||
+         what == What::join || what == What::cut;
 }
-bool has_rows(What what) { return what == What::push; }
+/// What its last number is called; nullptr: it has none.
+const char* rows_field(What what) {
+  if (what == What::push) return "rows";
+  return what == What::cut ? "ordinal" : nullptr;
+}
 
 /// One line's object; a field that nobody asks for is refused.
 class Fields {
@@ -134,7 +140,7 @@ Event parse_event(const std::string& line) {
   if (has_rank(event.what)) event.rank = fields.number<Rank>("rank");
   if (has_clock(event.what)) event.clock = fields.number<Clock>("clock");
   event.version = fields.number<std::uint64_t>("version");
-  if (has_rows(event.what)) event.rows = fields.number<std::uint64_t>("rows");
+  if (const char* field = rows_field(event.what)) event.rows = fields.number<std::uint64_t>(field);
   fields.refuse_others();
   return event;
 }
@@ -160,7 +166,7 @@ std::string to_line(const Event& event) {
   if (has_rank(event.what)) line += fmt::format(", \"rank\": {}", event.rank);
   if (has_clock(event.what)) line += fmt::format(", \"clock\": {}", event.clock);
   line += fmt::format(", \"version\": {}", event.version);
-  if (has_rows(event.what)) line += fmt::format(", \"rows\": {}", event.rows);
+  if (const char* field = rows_field(event.what)) line += fmt::format(", \"{}\": {}", field, event.rows);
   return line + "}";
 }
 

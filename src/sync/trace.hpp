@@ -21,15 +21,16 @@ struct Event {
     apply,    ///< that push is in the update that made `version`
     release,  ///< the rank may do step `clock`, with `version`
     lose,
-    join,
-    undo  ///< right after a loss: the last step counts as not taken; `version` is that before it
+    join,  ///< it does no step before `clock`
+    undo,  ///< right after a loss: the last step counts as not taken; `version` is that before it
+    cut    ///< saved here: all of the rank's pushes below `clock` are in, and no other. One of each rank
   };
   What what{};
   int server = 0;
   Rank rank = 0;
   Clock clock = 0;
   std::uint64_t version = 0;  ///< updates of this slice up to here
-  std::uint64_t rows = 0;     ///< push
+  std::uint64_t rows = 0;     ///< push; cut: the ordinal by which all servers know it
   bool operator==(const Event&) const = default;
 };
 const char* name(Event::What what);
@@ -45,7 +46,8 @@ struct TraceHead {
 };
 
 /// One JSON object a line, without its end: {"event": "apply", "server": 0, "rank": 1, "clock": 7, "version": 12}.
-/// A clock is told of push, drop, apply and release, rows of push, a rank of all but undo.
+/// A clock is told of push, drop, apply, release, join and cut, rows of push, an ordinal of cut,
+/// a rank of all but undo.
 std::string to_line(const TraceHead& head);
 std::string to_line(const Event& event);
 

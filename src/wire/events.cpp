@@ -28,6 +28,9 @@ Monitor::Event read_event(const zmq::message_t& frame) {
   using What = Monitor::Event::What;
   if ((number & arrivals) != 0) return {What::connected, value, {}};
   if (number == ZMQ_EVENT_DISCONNECTED) return {What::disconnected, value, {}};
+  const bool no_detail = number == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+  if (no_detail && value == ECONNRESET) return {What::cut, -1, {}};
+  if (no_detail) return {What::handshake_failed, -1, {}, true};
   return {number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED ? What::ready : What::handshake_failed, -1, {}};
 }
 

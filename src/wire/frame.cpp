@@ -57,6 +57,8 @@ bool known(Type type) {
     case Type::cut:
     case Type::changed:
     case Type::traced:
+    case Type::chaos:
+    case Type::sent:
     case Type::decided:
     case Type::arrived:
     case Type::welcome:
@@ -88,6 +90,12 @@ bool known(Type type) {
     case Type::group_part:
     case Type::halt:
     case Type::go:
+    case Type::take_over:
+    case Type::again:
+    case Type::coming:
+    case Type::keep:
+    case Type::keep_all:
+    case Type::kept:
     case Type::squares: return true;
   }
   return false;
@@ -180,6 +188,7 @@ bool hashes_payload(Type type) {
     case Type::weights:
     case Type::load:
     case Type::snapshot:
+    case Type::keep:
     case Type::partial:
     case Type::result:
     case Type::offer:

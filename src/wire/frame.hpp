@@ -16,17 +16,17 @@
 ///       24    8 incarnation  of the sender's process
 ///       32    4 epoch        of membership
 ///       36    4 slice
-///       40    8 sequence     per sender and socket, from 1
-///       48    8 clock        push: the step it belongs to; weights: the version they are
-///       56    4 piece        i
+///       40    8 sequence     per sender, socket and other end, from 1 (wire/numbers.hpp); `join`: 0; `sent`: of the
+///       last 48    8 clock        push: the step it belongs to; weights: the version they are 56    4 piece        i
 ///       60    4 pieces       of n (n >= 1, i < n)
 ///       64    8 offset       first weight, in the flat vector
 ///       72    8 count        weights in the payload
-///       80    8 rows         push: rows b_i behind the gradient; others: as their type says
+///       80    8 rows         push: rows b_i behind the gradient; weights: applied before; others: as their type says
 ///       88    8 due          weights: the step in which the receiver pushes next; partial, result: flags
 ///       96    8 note         push: the bits of its mean loss (double); weights: the snapshot that the receiver adds
 ///       its
-///                            own state to, plus 1; partial: the bits of its factor (float); others: 0
+///                            own state to, plus 1; partial: the bits of its factor (float); in a replica: a cut;
+///                            others: 0
 ///      104    8 block        where the floats lie in memory of the sender's (wire/shared.hpp); 0: in the payload
 ///      112    8 place        of that block: process id, and its file descriptor in the lower 32 bits
 ///      120    8 at           first float in the block
@@ -63,21 +63,28 @@ enum class Type : std::uint16_t {
   cut = 7,       ///< server, worker: what the snapshot that follows on the data socket is of. Payload: Json
   changed = 8,   ///< server: a policy has set a bound. Payload: Json
   traced = 9,    ///< server: what happened since the last. Payload: Event records
+  chaos = 10,    ///< a fault is made on purpose (--chaos); the coordinator's answer has the same type. Payload: Json
   // control: coordinator -> role
   welcome = 16,     ///< payload: Json (role, rank, resolved job, encoding, facts, plan)
   start = 17,       ///< payload: Json (server endpoints and keys, first step)
   stop = 18,        ///< finish the step, leave
   abort = 19,       ///< leave at once
-  save = 24,        ///< to a worker: mark your next step, so that all servers save at the same one
+  save = 24,        ///< to a worker: mark your next step for all servers to save. rows: cut to mark, or 0
   lost = 20,        ///< rank: of the lost worker. Servers freeze
   membership = 21,  ///< payload: Json (epoch, active ranks, first step it holds for, step to fold again or not)
   goodbye = 23,     ///< all is done: send `left` and end
   refused = 22,     ///< payload: Json (why a join was not admitted)
+  take_over = 25,   ///< a server was lost: its standby has its slice from here on. Payload: Json. And the standby's
+                    ///< answer, without payload: all workers have come to it
+  again = 26,       ///< to a role from outside: the run goes back to its last checkpoint, join anew
+  coming = 27,      ///< to a server, loader: a worker is about to join. Payload: Json
+  // any connection that falls silent
+  sent = 31,  ///< so many messages were sent, as `sequence` says. ZeroMQ's users never see it
   // data: worker -> server
   pull = 32,   ///< wants the weights of version >= clock
   push = 33,   ///< gradient of step `clock`
-  mark = 35,   ///< after the push of step `clock`: every server saves what became of that step
-  leave = 34,  ///< no push of this rank will follow
+  mark = 35,   ///< servers save what became of step `clock`; rows: or, of this cut, of what is below it
+  leave = 34,  ///< no push of this rank will follow; rows: 1 if it has not begun a step, as it joined too late
   touch = 36,  ///< payload: rows of the first weight matrix that the sender needs for step `clock`, as uint32
   // data: server -> worker, coordinator
   weights = 48,  ///< a piece of version `clock`; count 0: only the release
@@ -88,7 +95,12 @@ enum class Type : std::uint16_t {
   snapshot = 65,  ///< a piece of a version; slice field as in `load`
   // data: server <-> server
   arrived = 81,  ///< to server 0: all of a push is here (rows: the rank plus 1; count: its rows; note: its loss)
-  squares = 80,  ///< payload: block sums (double) of step `clock`, for clipping by the global norm
+  // (also among workers: those who sum the gradient by all-reduce, and within a replica)
+  squares = 80,  ///< payload: block sums (double) of step `clock`, for clipping by the global norm. slice: whose
+  // data: server <-> its standby (clock: the number of the update)
+  keep = 82,      ///< a piece of what the update led to; slice as in `load`
+  keep_all = 83,  ///< that was all of it. Payload: Json (what a Cut says of it)
+  kept = 84,      ///< the standby's answer
   // data: worker <-> worker (collectives: piece is the bucket, slice the number of the message in its exchange)
   partial = 96,  ///< a sum on its way; count 0: of nobody yet. rows: those behind it
   result = 97,   ///< what became of it
@@ -146,8 +158,8 @@ struct Refusal {
 /// or a block; floats in a block that are packed or have a payload too; offset + count above 2^63 - 1.
 std::variant<Header, Refusal> decode(std::span<const std::byte> bytes);
 
-/// False for types that carry floats (push, weights, load, snapshot, partial, result, offer, answer, batch), true for
-/// all others.
+/// False for types that carry floats (push, weights, load, snapshot, keep, partial, result, offer, answer, batch), true
+/// for all others.
 bool hashes_payload(Type type);
 
 }  // namespace dtrain::wire

@@ -6,12 +6,12 @@
 
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "base/file.hpp"
 #include "base/hash.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
@@ -51,13 +51,44 @@ void write_private(int fd, const std::string& text, const std::filesystem::path&
   if (::fsync(fd) != 0) fail_token(path, errno);
 }
 
-void refuse_if_others_can_read(const std::filesystem::path& path) {
+[[noreturn]] void fail_reading(const std::string& path, int code) {
+  throw Error(Kind::environment, with_errno(fmt::format("cannot read the token file {}", path), code));
+}
+
+/// Sockets and terminals have no others who could read along.
+void refuse_if_others_can_read(int fd, const std::string& path) {
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0)
-    throw Error(Kind::environment, with_errno(fmt::format("cannot read the token file {}", path.string()), errno));
+  if (::fstat(fd, &info) != 0) fail_reading(path, errno);
+  if (S_ISDIR(info.st_mode)) fail_reading(path, EISDIR);
+  if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode)) return;
   if (const auto mode = info.st_mode & 07777u; (mode & 077u) != 0)
-    fail(Kind::environment, "the token file {} is open to others (mode {:04o}): chmod 600 {}", path.string(), mode,
-         path.string());
+    fail(Kind::environment, "the token file {} is open to others (mode {:04o}): chmod 600 {}", path, mode, path);
+}
+
+/// As much as makes a token, or all there is.
+std::string read_text(int fd, const std::string& path) {
+  constexpr std::size_t longest = 4096;
+  std::string text;
+  while (text.size() < longest && !Json::accept(text)) {
+    char bytes[512];
+    const ssize_t got = ::read(fd, bytes, sizeof bytes);
+    if (got < 0 && errno != EINTR) fail_reading(path, errno);
+    if (got == 0) break;
+    if (got > 0) text.append(bytes, static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
+/// Checked and read by one descriptor, so that nobody can change the file in between.
+std::string read_private(const std::string& path) {
+  const std::optional<int> given = token_descriptor(path);
+  const int fd = given ? *given : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail_reading(path, errno);
+  const std::shared_ptr<void> closer(nullptr, [&](void*) {
+    if (!given) ::close(fd);
+  });
+  refuse_if_others_can_read(fd, path);
+  return read_text(fd, path);
 }
 
 Token parse_token(const std::string& text) {
@@ -67,6 +98,9 @@ Token parse_token(const std::string& text) {
   if (!is_key(token.coordinator_key) || !is_hex(token.secret, 64) || !is_hex(nonce, 16))
     fail(Kind::environment, "a key, the secret or the nonce is malformed");
   token.nonce = std::stoull(nonce, nullptr, 16);
+  token.ticket = json.value("ticket", "");
+  token.held = json.value("held", false);
+  if (!token.ticket.empty() && !is_hex(token.ticket, 64)) fail(Kind::environment, "the ticket is malformed");
   return token;
 }
 
@@ -114,13 +148,23 @@ std::string make_secret() {
   return secret;
 }
 
+std::string token_text(const Token& token) {
+  Json json = {{"coordinator_key", token.coordinator_key}, {"nonce", hex(token.nonce)}, {"secret", token.secret}};
+  if (!token.ticket.empty()) json["ticket"] = token.ticket;
+  if (token.held) json["held"] = true;
+  return json.dump(2) + "\n";
+}
+
 void write_token(const std::filesystem::path& path, const Token& token) {
-  const Json json = {{"coordinator_key", token.coordinator_key}, {"nonce", hex(token.nonce)}, {"secret", token.secret}};
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    fail(Kind::environment, "cannot write the token file {}: it is there and no regular file; choose another name",
+         path.string());
   std::string aside = path.string() + ".XXXXXX";
   const int fd = ::mkostemp(aside.data(), O_CLOEXEC);  // creates with mode 0600
   if (fd < 0) fail_token(path, errno);
   try {
-    write_private(fd, json.dump(2) + "\n", path);
+    write_private(fd, token_text(token), path);
     if (::rename(aside.c_str(), path.c_str()) != 0) fail_token(path, errno);
   } catch (...) {
     ::close(fd);
@@ -130,15 +174,23 @@ void write_token(const std::filesystem::path& path, const Token& token) {
   ::close(fd);
 }
 
-Token read_token(const std::filesystem::path& path) {
-  refuse_if_others_can_read(path);
-  const std::string text = read_file(path, Kind::environment);
+std::optional<int> token_descriptor(const std::string& path) {
+  if (path == "-" || path == "/dev/stdin") return STDIN_FILENO;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
+    if (path.starts_with(folder))
+      if (const auto number = parse_integer(path.substr(folder.size())); number && *number >= 0 && *number < 1 << 20)
+        return static_cast<int>(*number);
+  return std::nullopt;
+}
+
+Token read_token(const std::string& path) {
+  const std::string text = read_private(path);
   try {
     return parse_token(text);
   } catch (const Json::exception&) {
-    fail(Kind::environment, "{} is not a token file", path.string());
+    fail(Kind::environment, "{} is not a token file", path);
   } catch (Error& error) {
-    throw error.during(fmt::format("reading the token file {}", path.string()));
+    throw error.during(fmt::format("reading the token file {}", path));
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -30,16 +31,22 @@ struct Token {
   std::string coordinator_key;  ///< public, Z85
   std::string secret;           ///< 64 hex digits
   std::uint64_t nonce = 0;      ///< of the job
+  std::string ticket{};         ///< of the place that is meant for who is handed it; "": any that is free
+  bool held = false;            ///< whoever hands it over keeps their end of the pipe open for as long as they live
   bool operator==(const Token&) const = default;
 };
 
 /// 256 bits from the kernel, as hex.
 std::string make_secret();
 
-/// Written aside with mode 0600, then renamed. Throws Error(Kind::environment).
+std::string token_text(const Token& token);
+/// Written aside with mode 0600, then renamed. Throws Error(Kind::environment), also where `path` is there and no file.
 void write_token(const std::filesystem::path& path, const Token& token);
-/// Throws Error(Kind::environment): unreadable, not a token, or readable by group or others.
-Token read_token(const std::filesystem::path& path);
+/// A file or, as "-", /dev/stdin or /dev/fd/N, a descriptor, which is read up to the token's end and stays open.
+/// Throws Error(Kind::environment): unreadable, not a token, or a file that group or others may read.
+Token read_token(const std::string& path);
+/// The descriptor that a token's path stands for, if it does.
+std::optional<int> token_descriptor(const std::string& path);
 
 /// HMAC-SHA256 over both public keys and the job's nonce: proof that `joiner_key` holds the token, worth nothing to
 /// any other key or run.

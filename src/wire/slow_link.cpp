@@ -37,7 +37,7 @@ SlowLink::SlowLink(double bits_per_second, Seconds latency)
 SlowLink::~SlowLink() { ::close(timer_); }
 
 Clock::time_point SlowLink::leaves_at(std::size_t bytes, Clock::time_point now) {
-  return at(out_.pass(bytes, since_start(now)));
+  return at(out_.pass(bytes, since_start(now)) + longer_);
 }
 
 Clock::time_point SlowLink::seen_at(std::size_t bytes, Clock::time_point since, Clock::time_point now) {

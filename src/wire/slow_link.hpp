@@ -25,6 +25,9 @@ class SlowLink {
   SlowLink(const SlowLink&) = delete;
   SlowLink& operator=(const SlowLink&) = delete;
 
+  /// From now on what is sent takes so much longer than the link would; in order all the same.
+  void delay(Seconds longer) { longer_ = longer; }
+
   Clock::time_point leaves_at(std::size_t bytes, Clock::time_point now);
   /// `since`: when its socket was last seen empty. The message has come at some time after, while nobody looked.
   Clock::time_point seen_at(std::size_t bytes, Clock::time_point since, Clock::time_point now);
@@ -34,6 +37,7 @@ class SlowLink {
 
  private:
   Throttle out_, in_;
+  Seconds longer_{0};
   int timer_;
 };
 

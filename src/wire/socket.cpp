@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -154,8 +155,38 @@ Socket::Socket(Context& context, Pattern pattern, const std::string& identity, c
   if (keys != nullptr) set_keys(socket_, *keys);
 }
 
-Socket::~Socket() = default;
-Socket::Socket(Socket&& other) noexcept = default;
+Socket::~Socket() { leave_tails(); }
+
+Socket::Socket(Socket&& other) noexcept
+    : socket_(std::move(other.socket_)),
+      pattern_(other.pattern_),
+      memory_(other.memory_),
+      numbers_(std::move(other.numbers_)),
+      counters_(other.counters_),
+      refused_(other.refused_),
+      tells_losses_(other.tells_losses_),
+      mischief_(other.mischief_),
+      tails_(std::exchange(other.tails_, nullptr)),
+      slow_(std::move(other.slow_)) {
+  if (tails_ != nullptr) std::replace(tails_->sockets_.begin(), tails_->sockets_.end(), &other, this);
+}
+
+void Socket::leave_tails() noexcept {
+  if (tails_ != nullptr) std::erase(tails_->sockets_, this);
+  tails_ = nullptr;
+}
+
+void Socket::mind_tail(Tails& tails) {
+  leave_tails();
+  tails_ = &tails;
+  tails.sockets_.push_back(this);
+}
+
+void Tails::tell(const Self& self) {
+  for (Socket* socket : sockets_) socket->tell_tail(self, Clock::now());
+}
+
+void Socket::abandon() { socket_.set(zmq::sockopt::linger, 0); }
 
 void Socket::slow_down(SlowLink& link) { slow_ = std::make_unique<Slowed>(link, socket_); }
 
@@ -171,6 +202,10 @@ void Socket::suit(const std::string& endpoint) {
   socket_.set(zmq::sockopt::heartbeat_ttl, milliseconds(1s));
 }
 
+void Socket::limit_payload(std::size_t bytes) {
+  socket_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(bytes));
+}
+
 std::string Socket::bind(const std::string& endpoint) {
   suit(endpoint);
   if (zmq_bind(socket_.handle(), endpoint.c_str()) != 0) fail_to("listen on", endpoint, errno);
@@ -182,27 +217,59 @@ void Socket::connect(const std::string& endpoint) {
   if (zmq_connect(socket_.handle(), endpoint.c_str()) != 0) fail_to("connect to", endpoint, errno);
 }
 
-bool Socket::send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer) {
+namespace {
+
+void sign(const Self& self, Header& header) {
   header.sender_role = self.role;
   header.sender_rank = self.rank;
   header.nonce = self.nonce;
   header.incarnation = self.incarnation;
   header.epoch = self.epoch;
-  header.sequence = sequence_ + 1;
+}
+
+/// Whether one of so many is due; it is not any more then.
+bool take_one(int& count) { return count > 0 && count-- > 0; }
+
+}  // namespace
+
+bool Socket::send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer) {
+  sign(self, header);
+  std::uint64_t& sent = numbers_.sent_to(peer);
+  const bool numbered = header.type != Type::join;  // who joins may be anybody, and may have to say it again
+  header.sequence = numbered ? sent + 1 : 0;
   header.payload = payload.size();
-  const std::uint64_t carried = header.block != 0 ? 4 * header.count : header.payload;
+  zmq::message_t again;
+  const bool lost = mischief_ != nullptr && take_one(mischief_->drop);
+  const bool twice = !lost && mischief_ != nullptr && take_one(mischief_->duplicate);
+  if (twice) again.copy(payload);
+  if (!lost && !hand_over(header, std::move(payload), peer)) return false;
+  if (twice) hand_over(header, std::move(again), peer);
+  if (numbered) ++sent;
+  ++counters_.messages_sent;
+  counters_.payload_sent += header.block != 0 ? 4 * header.count : header.payload;
+  counters_.wire_sent += header_bytes + header.payload;
+  return true;
+}
+
+/// To ZeroMQ or, over a slow link, to what keeps it until it may leave. False if the peer is gone or never came.
+bool Socket::hand_over(const Header& header, zmq::message_t payload, const std::string& peer) {
   const auto bytes = encode(header);
   Parcel parcel{std::nullopt, zmq::message_t(bytes.data(), bytes.size()), std::move(payload)};
   if (pattern_ == Pattern::router) parcel.peer = peer;
-  if (slow_)
-    slow_->put(std::move(parcel), header_bytes + header.payload);
-  else if (!send_now(socket_, parcel))
-    return false;
-  ++sequence_;
-  ++counters_.messages_sent;
-  counters_.payload_sent += carried;
-  counters_.wire_sent += header_bytes + header.payload;
+  if (!slow_) return send_now(socket_, parcel);
+  slow_->put(std::move(parcel), header_bytes + header.payload);
   return true;
+}
+
+void Socket::tell_tail(const Self& self, Clock::time_point now) {
+  for (const Numbers::Tail& tail : numbers_.silent(now)) {
+    Header header;
+    header.type = Type::sent;
+    header.sequence = tail.sent;
+    header.payload_hash = fast_hash({});
+    sign(self, header);
+    hand_over(header, zmq::message_t(), tail.peer);
+  }
 }
 
 bool Socket::send(const Self& self, Header header, std::span<const std::byte> payload, const std::string& peer) {
@@ -221,9 +288,10 @@ bool Socket::send_floats(const Self& self, Header header, std::span<const float>
   if (const auto lies = memory_ != nullptr ? memory_->locate(values) : std::nullopt) {
     header.block = lies->block, header.place = lies->place, header.at = lies->at;
     in_flight.add(*lies->readers);
-    if (send_message(self, header, zmq::message_t(), peer)) return true;
-    lies->readers->fetch_sub(1, std::memory_order_relaxed);
-    return false;
+    const bool lost = loses_next();
+    const bool sent = send_message(self, header, zmq::message_t(), peer);
+    if (lost || !sent) lies->readers->fetch_sub(1, std::memory_order_relaxed);  // nobody will
+    return sent;
   }
   in_flight.add();
   // ZeroMQ only reads from a message that it is given to send.
@@ -249,6 +317,29 @@ std::optional<std::string> Socket::find_floats(Message& message) {
   return std::nullopt;
 }
 
+/// What was here before is refused: before its floats are found, since it was counted as a reader of them once.
+std::optional<Refusal> Socket::count_in(Message& message, const std::string& peer) {
+  const Header& header = message.header;
+  if (header.type == Type::join) return std::nullopt;
+  if (header.type == Type::sent) {
+    message.missing = numbers_.arrived_all(peer, header.incarnation, header.sequence);
+  } else {
+    const Numbers::Arrival arrival = numbers_.arrived(peer, header.incarnation, header.sequence);
+    if (arrival.duplicate)
+      return Refusal{fmt::format("message {} of {} {} was here before", header.sequence, wire::name(header.sender_role),
+                                 header.sender_rank)};
+    message.missing = arrival.missing;
+  }
+  if (message.missing == 0 || tells_losses_) return std::nullopt;
+  const std::uint64_t last = header.sequence - (header.type == Type::sent ? 0 : 1);
+  fail(Kind::lost, "{} of {} {} ({}) {} lost on the way to us",
+       message.missing == 1 ? "a message" : fmt::format("{} messages", message.missing), wire::name(header.sender_role),
+       header.sender_rank,
+       message.missing == 1 ? fmt::format("number {}", last)
+                            : fmt::format("numbers {} to {}", last - message.missing + 1, last),
+       message.missing == 1 ? "was" : "were");
+}
+
 std::optional<Message> Socket::receive(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal) {
   if (!slow_) return receive_now(nonce, on_refusal);
   slow_->let_leave(Clock::now());
@@ -266,8 +357,11 @@ std::optional<Message> Socket::receive_now(std::uint64_t nonce,
     const std::string peer = has_identity ? frames.frame[0].to_string() : std::string();
     auto opened = open(frames, has_identity, nonce);
     if (auto* message = std::get_if<Message>(&opened))
+      if (auto refusal = count_in(*message, peer)) opened = *std::move(refusal);
+    if (auto* message = std::get_if<Message>(&opened))
       if (auto why = find_floats(*message)) opened = Refusal{*std::move(why)};
     if (auto* message = std::get_if<Message>(&opened)) {
+      if (message->header.type == Type::sent && message->missing == 0) continue;
       ++counters_.messages_received;
       counters_.payload_received += message->size();
       counters_.wire_received += header_bytes + message->header.payload;

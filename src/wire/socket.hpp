@@ -23,6 +23,8 @@
 
 #include "base/time.hpp"
 #include "wire/frame.hpp"
+#include "wire/mischief.hpp"
+#include "wire/numbers.hpp"
 #include "wire/shared.hpp"
 
 namespace dtrain::wire {
@@ -41,11 +43,12 @@ struct Self {
 struct Message {
   Header header;
   zmq::message_t payload;
-  Reading reading;      ///< where header.block is not 0
-  std::string peer;     ///< ROUTER only: identity to answer to
-  int descriptor = -1;  ///< of the connection it came by, to match with a disconnect; -1 if unknown
-  std::string user;     ///< the sender's public key (Z85) as its CURVE handshake proved it; "" without CURVE
-  std::string address;  ///< of a `join` by tcp: the sender's, as we see it
+  Reading reading;            ///< where header.block is not 0
+  std::string peer;           ///< ROUTER only: identity to answer to
+  int descriptor = -1;        ///< of the connection it came by, to match with a disconnect; -1 if unknown
+  std::string user;           ///< the sender's public key (Z85) as its CURVE handshake proved it; "" without CURVE
+  std::string address;        ///< of a `join` by tcp: the sender's, as we see it
+  std::uint64_t missing = 0;  ///< messages of its sender that were lost before it (Socket::tell_losses)
   std::string_view text() const { return payload.to_string_view(); }
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data()), size()}; }
   /// What was sent, wherever it lies.
@@ -115,6 +118,22 @@ struct Keys {
 
 class SlowLink;  // wire/slow_link.hpp
 class Slowed;
+class Socket;
+
+/// Sockets that, when they fall silent, say how much they sent, so that the loss of a last message is found too.
+/// Outlives them. One thread, theirs.
+class Tails {
+ public:
+  Tails() = default;
+  Tails(const Tails&) = delete;
+  Tails& operator=(const Tails&) = delete;
+  /// Call it several times a second.
+  void tell(const Self& self);
+
+ private:
+  friend class Socket;
+  std::vector<Socket*> sockets_;
+};
 
 class Socket {
  public:
@@ -126,9 +145,21 @@ class Socket {
   ~Socket();
   Socket(Socket&& other) noexcept;
 
+  /// The peer is gone for good: what was not sent yet is not waited for when this closes.
+  void abandon();
+
   /// From here on messages take the time that such a link takes, both ways: send() and send_floats() keep them, in
   /// order, and receive() holds them back. What was kept and finds its peer gone is dropped. `link` outlives this.
   void slow_down(SlowLink& link);
+
+  /// From the next bind or connect on, a larger payload ends the connection that it comes by; at first
+  /// max_payload_bytes. What strangers may say should be short: a message is read whole before anybody judges it.
+  void limit_payload(std::size_t bytes);
+  /// From here on what is sent gets lost, or comes twice, as `mischief` says. It outlives this.
+  void suffer(Mischief& mischief) { mischief_ = &mischief; }
+
+  /// Has `tails` say how much was sent whenever this falls silent.
+  void mind_tail(Tails& tails);
 
   /// Returns the endpoint that others connect to: a wildcard port resolved, and a wildcard address replaced by this
   /// host's first address off loopback. IPv6 only for addresses in brackets. Throws Error(Kind::environment) that names
@@ -155,14 +186,25 @@ class Socket {
   /// header says, or that carry another nonce than `nonce`, are dropped and counted in refused(), with the reason given
   /// to `on_refusal`. Two exceptions for who has not been told the nonce yet: `nonce` 0 takes any, and a `join` may
   /// carry 0. nullopt may also come after many refusals in a row: poll again.
+  /// A message that was here before is refused too. Throws Error(Kind::lost) where messages have been lost, naming
+  /// sender and numbers, unless tell_losses() was called.
   std::optional<Message> receive(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal = {});
+
+  /// For sockets that anybody can reach: receive() does not throw for lost messages, but says how many on the next one.
+  void tell_losses() { tells_losses_ = true; }
 
   zmq::socket_t& get() { return socket_; }
   const Counters& counters() const { return counters_; }
   std::uint64_t refused() const { return refused_; }
 
  private:
+  friend class Tails;
   bool send_message(const Self& self, Header& header, zmq::message_t payload, const std::string& peer);
+  bool hand_over(const Header& header, zmq::message_t payload, const std::string& peer);
+  bool loses_next() const { return mischief_ != nullptr && mischief_->drop > 0; }
+  void tell_tail(const Self& self, Clock::time_point now);
+  std::optional<Refusal> count_in(Message& message, const std::string& peer);
+  void leave_tails() noexcept;
   std::optional<Message> receive_now(std::uint64_t nonce, const std::function<void(const std::string&)>& on_refusal);
   std::optional<std::string> find_floats(Message& message);
   void suit(const std::string& endpoint);
@@ -170,9 +212,12 @@ class Socket {
   zmq::socket_t socket_;
   Pattern pattern_;
   SharedMemory* memory_ = nullptr;
-  std::uint64_t sequence_ = 0;
+  Numbers numbers_;
   Counters counters_;
   std::uint64_t refused_ = 0;
+  bool tells_losses_ = false;
+  Mischief* mischief_ = nullptr;
+  Tails* tails_ = nullptr;
   friend class Poller;
   std::unique_ptr<Slowed> slow_;  ///< dies before the socket that it sends by
 };
@@ -190,10 +235,14 @@ class Monitor {
   Monitor& operator=(const Monitor&) = delete;
   struct Event {
     /// connected: bytes can flow. ready: the handshake is done, messages can flow. handshake_failed: wrong keys, not
-    /// admitted, not ZeroMQ; `disconnected` follows.
-    enum class What { connected, ready, disconnected, handshake_failed } what;
+    /// admitted, not ZeroMQ; cut: the other end reset the connection before that, for it has too many (wire/crowd.hpp),
+    /// say. After both, `disconnected` follows.
+    enum class What { connected, ready, disconnected, handshake_failed, cut } what;
     int descriptor;        ///< connected and disconnected; -1 otherwise
     std::string endpoint;  ///< ours if we bound it
+    /// handshake_failed at an end that connects: nothing was said against it, and ZeroMQ tries again. (So it does after
+    /// `cut`.)
+    bool tried_again = false;
   };
   std::optional<Event> next();
   zmq::socket_t& get() { return pair_; }

@@ -10,12 +10,14 @@ head_of() {
     $workers "$3" "$4" "$2" "$job"
 }
 
-# e EVENT RANK [CLOCK] VERSION [ROWS], of server $server: one line.
+# e EVENT RANK [CLOCK] VERSION [ROWS or ORDINAL], of server $server: one line.
 server=0
 e() {
   case $1 in
     push) printf '{"event": "push", "server": %d, "rank": %d, "clock": %d, "version": %d, "rows": %d}\n' $server "$2" "$3" "$4" "${5:-8}" ;;
+    cut) printf '{"event": "cut", "server": %d, "rank": %d, "clock": %d, "version": %d, "ordinal": %d}\n' $server "$2" "$3" "$4" "${5:-8}" ;;
     drop | apply | release) printf '{"event": "%s", "server": %d, "rank": %d, "clock": %d, "version": %d}\n' "$1" $server "$2" "$3" "$4" ;;
+    join) printf '{"event": "join", "server": %d, "rank": %d, "clock": 0, "version": %d}\n' $server "$2" "$3" ;;
     undo) printf '{"event": "undo", "server": %d, "version": %d}\n' $server "$2" ;;
     *) printf '{"event": "%s", "server": %d, "rank": %d, "version": %d}\n' "$1" $server "$2" "$3" ;;
   esac
@@ -160,6 +162,34 @@ two_servers() {
 two_servers > t.jsonl
 expect_broken 7 "update 1 of server 0 is of step 0 and ranks 0, that of server 1 is of step 0 and ranks 1: all servers must take the same pushes in the same order"
 
+# What is saved where each rank goes on by itself: a cut, the same on every server. Lines 5-6 and 13-14.
+cuts() {
+  head_of "policy: asp" "0, 0" 2 3
+  for server in 0 1; do
+    e push 0 0 0; e apply 0 0 1; e release 0 1 1
+    e cut 0 1 1; e cut 1 0 1
+    e push 1 0 1; e apply 1 0 2; e release 1 1 2
+  done
+  server=0
+}
+cuts > t.jsonl && expect_kept "asp, 2 servers, 2 workers, 4 updates, 4 pushes"
+cuts > t.jsonl && instead 5 "$(e cut 0 2 1)" && expect_broken 5 "the cut has rank 0 at step 2, but what was applied of it ends before step 1"
+cuts > t.jsonl && instead 5 "$(e cut 0 0 1)" && expect_broken 5 "the cut has rank 0 at step 0, but what was applied of it ends before step 1"
+cuts > t.jsonl && sed -i '3{h;d};5G' t.jsonl && expect_broken 3 "the version is told as 1, but the updates up to here make it 0"
+cuts > t.jsonl && without 6 && expect_broken 6 "the cut before this tells of 1 of 2 ranks only"
+cuts > t.jsonl && without 5 && expect_broken 5 "a cut tells of rank 1 where rank 0 of ordinal 8 is due"
+cuts > t.jsonl && instead 6 "$(e cut 1 0 1 16)" && expect_broken 6 "a cut tells of rank 1 where rank 1 of ordinal 8 is due"
+# A server that takes another's place lacks the cut that was under way.
+cuts > t.jsonl && without 13 && without 13 && expect_kept "asp, 2 servers, 2 workers, 4 updates, 4 pushes"
+cuts > t.jsonl && sed -i '13,14{H;d};17G' t.jsonl && sed -i '/^$/d; 16,$s/"clock": 0, "version": 1/"clock": 1, "version": 2/; 16,$s/"version": 1/"version": 2/' t.jsonl
+expect_broken 17 "the cut of ordinal 8 has rank 1 at step 0 on server 0 and at step 1 on server 1: it must be one on all"
+{ head_of "policy: asp" "0" 1 3; e push 0 0 0; e cut 0 1 0; e apply 0 0 1; e release 0 1 1; } > t.jsonl
+expect_broken 3 "the cut has rank 0 at step 1, but its push of step 0 is not applied yet"
+{ head_of "policy: easgd, period: 4" "0" 1 9; e push 0 3 0; e apply 0 3 1; e release 0 4 1; e cut 0 6 1; } > t.jsonl
+expect_kept "easgd:4, 1 server, 1 worker, 1 update, 1 push"
+instead 5 "$(e cut 0 8 1)" && expect_broken 5 "the cut has rank 0 at step 8, but what was applied of it ends before step 4"
+bsp > t.jsonl && sed -i '9a\'"$(e cut 0 1 1)" t.jsonl && expect_broken 10 "a cut is told of, though all steps here are in common and what is saved is that of a step"
+
 # What is no trace.
 # expect_unreadable PLACE WHY
 expect_unreadable() {
@@ -185,6 +215,9 @@ rm t.jsonl
 run verify trace t.jsonl
 expect_exit 4
 
-expect_usage "WHAT must be trace, got 'traces'; did you mean trace? (see dtrain verify --help)" verify traces t.jsonl
+expect_usage "WHAT must be trace or resume, got 'traces'; did you mean trace? (see dtrain verify --help)" verify traces t.jsonl
+expect_usage "--at and --set go with dtrain verify resume: a trace is of a run that is over" verify trace t.jsonl --at 3
+expect_usage "--at and --set go with dtrain verify resume: a trace is of a run that is over" verify trace t.jsonl --set seed=1
+expect_usage "--at must be a whole number of at least 1, got '0' (see dtrain verify --help)" verify resume t.yaml --at 0
 
 finish

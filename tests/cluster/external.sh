@@ -4,14 +4,6 @@
 write_job 6400 16
 mapfile -t all < <(set_words topology.workers=2 topology.servers=2 train.optimizer.type=adam train.clip_norm=1)
 
-# join NAME WORD...: the WORDs are a `dtrain` command; its stderr goes to the file NAME. $joiner is its process.
-join() {
-  local name=$1
-  shift
-  "$dtrain" "$@" > "$name.out" 2> "$name" < /dev/null &
-  joiner=$!
-}
-
 # command_of ROLE: what the run printed to join it as a ROLE, into $command.
 command_of() {
   await_line 10 "$scratch/stderr" "join with: dtrain $1"
@@ -24,7 +16,7 @@ expect_exit 0
 # One worker, or one server, or both from outside: the same weights.
 begin outside "${all[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*'
 command_of worker
-join worker "${command[@]}"
+join_run worker "${command[@]}"
 await_end 20
 expect_exit 0
 same_weights whole outside
@@ -32,9 +24,9 @@ await_end 2 $joiner
 [ "$code" -eq 0 ] || complain "the external worker ended with $code: $(cat worker)"
 begin both "${all[@]}" --set topology.external=1 --set topology.external_servers=1 --listen 'tcp://127.0.0.1:*'
 command_of server
-join server "${command[@]}"
+join_run server "${command[@]}"
 command_of worker
-join worker "${command[@]}"
+join_run worker "${command[@]}"
 await_end 20
 expect_exit 0
 same_weights whole both
@@ -47,18 +39,18 @@ command_of worker
 begin_other() { "$dtrain" run job.yaml --out other -q --set topology.external=1 --listen 'tcp://127.0.0.1:*' --token-file other-token 2> other.err < /dev/null & other=$!; }
 begin_other
 await 10 test -s other-token || complain "the other run wrote no token"
-join none worker --connect "${command[2]}"
+join_run none worker --connect "${command[2]}"
 none=$joiner
-join wrong worker --connect "${command[2]}" --token-file other-token
+join_run wrong worker --connect "${command[2]}" --token-file other-token
 await_end 10 $joiner
 [ "$code" -eq 6 ] || complain "a wrong token ended with $code: $(cat wrong)"
 grep -q 'did not accept our key\|secret is wrong' wrong || complain "a wrong token is not told: $(cat wrong)"
 await_end 10 $none
 [ "$code" -eq 6 ] || complain "no token ended with $code: $(cat none)"
 kill "$other"
-join worker "${command[@]}"
+join_run worker "${command[@]}"
 command_of server
-join server "${command[@]}"
+join_run server "${command[@]}"
 await_end 20
 expect_exit 0
 same_weights whole sealed
@@ -72,7 +64,7 @@ slow=(--set faults.inject.compute=constant:1 --set 'faults.inject.unit=5 ms')
 for token in '' '--token-file token'; do
   begin cut "${all[@]}" "${slow[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*' $token
   command_of worker
-  join worker "${command[@]}"
+  join_run worker "${command[@]}"
   await_step cut $((10 + RANDOM % 50))
   kill -9 $joiner
   await_end 2
@@ -85,7 +77,7 @@ done
 # The coordinator is killed: the children die with it, the external worker sees it.
 begin orphan "${all[@]}" "${slow[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*'
 command_of worker
-join worker "${command[@]}"
+join_run worker "${command[@]}"
 await_step orphan 20
 kill -9 "$leader"
 await_end 5 $joiner
@@ -95,7 +87,7 @@ expect_alone
 # Ctrl-C on the run: the external worker leaves in peace, and the run can be resumed with another.
 begin stopped "${all[@]}" "${slow[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*'
 command_of worker
-join worker "${command[@]}"
+join_run worker "${command[@]}"
 await_step stopped 20
 kill -INT "$leader"
 await_end 5
@@ -104,7 +96,7 @@ await_end 2 $joiner
 [ "$code" -eq 0 ] || complain "the external worker ended with $code: $(cat worker)"
 begin_resume stopped --listen 'tcp://127.0.0.1:*'
 command_of worker
-join worker "${command[@]}"
+join_run worker "${command[@]}"
 await_end 20
 expect_exit 0
 same_weights whole stopped
@@ -120,9 +112,9 @@ expect_alone
 # A second joiner for one place is refused.
 begin full "${all[@]}" --set topology.external=1 --set topology.external_servers=1 --listen 'tcp://127.0.0.1:*'
 command_of worker
-join first "${command[@]}"
+join_run first "${command[@]}"
 await_line 10 "$scratch/stderr" 'worker 1 joined'
-join second "${command[@]}"
+join_run second "${command[@]}"
 await_end 5 $joiner
 [ "$code" -eq 6 ] || complain "a worker too many ended with $code: $(cat second)"
 grep -q 'no worker is wanted' second || complain "a worker too many is told: $(cat second)"

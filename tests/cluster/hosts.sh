@@ -37,8 +37,8 @@ start() {
   await_line 10 stderr 'join with: dtrain worker'
   endpoint=$(sed -n 's/.*join with: dtrain worker --connect \([^ ]*\).*/\1/p' stderr | head -n 1)
 }
-# join NAME WORD...: a worker in the other one.
-join() {
+# join_there NAME WORD...: a worker in the other one.
+join_there() {
   local name=$1
   shift
   ip netns exec $there "$dtrain" worker --connect "$endpoint" "$@" > "$name.out" 2> "$name" < /dev/null &
@@ -48,13 +48,13 @@ join() {
 for listen in 'tcp://10.77.0.1:*' 'tcp://*:*'; do
   start sealed --listen "$listen"
   [ -s sealed/token ] || complain "no token was written"
-  join bare
+  join_there bare
   await_end 5 $joiner
   [ "$code" -eq 2 ] || complain "without a token: $code, $(cat bare)"
-  join plain --insecure --join-within '3 s'
+  join_there plain --insecure --join-within '3 s'
   await_end 10 $joiner
   [ "$code" -eq 6 ] || complain "--insecure against a run that encrypts: $code, $(cat plain)"
-  join right --token-file sealed/token
+  join_there right --token-file sealed/token
   await_end 20
   expect_exit 0
   same_weights whole sealed
@@ -64,14 +64,14 @@ done
 
 start plain --listen 'tcp://10.77.0.1:*' --insecure
 [ ! -e plain/token ] || complain "a token was written for a run without keys"
-join right --insecure
+join_there right --insecure
 await_end 20
 expect_exit 0
 same_weights whole plain
 
 # The cable is pulled.
 start cut --listen 'tcp://10.77.0.1:*' --set train.epochs=50
-join right --token-file cut/token
+join_there right --token-file cut/token
 await_step cut 20
 ip -n $there link set vb down
 await_end 4

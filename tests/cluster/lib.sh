@@ -105,6 +105,15 @@ pid_of() {
   sed -n 's/.*"role":"'"$2"'","rank":'"$3"',.*"pid":\([0-9]*\).*/\1/p' "$1/metrics.jsonl" | tail -n 1
 }
 
+# join_run NAME WORD...: the WORDs are a command line of `dtrain`, beside the script; its stderr goes to the file NAME.
+# $joiner is its process.
+join_run() {
+  local name=$1
+  shift
+  "$dtrain" "$@" > "$name.out" 2> "$name" < /dev/null &
+  joiner=$!
+}
+
 # value FILE KEY: of the first "KEY": VALUE of a document that dtrain wrote.
 value() {
   sed -n 's/.*"'"$2"'": *"\{0,1\}\([^",}]*\)"\{0,1\}.*/\1/p' "$1" | head -n 1

@@ -73,12 +73,37 @@ for topology in 'topology.servers=0' 'topology.servers=2'; do
   await_step cut 1
   kill -INT "$leader"
   await_line 5 "$scratch/stderr" 'once more ends at once'
-  kill -INT "$leader"
-  await_end 2
+  once_more() { kill -INT "$leader" 2> /dev/null; gone "$leader"; }
+  await 2 once_more || complain "does not end at once"
+  await_end 1
   expect_exit 130
   expect_alone
   rm -rf cut
 done
+
+# A signal that comes twice at once, as timeout(1) sends it, is one.
+begin cut --set train.epochs=1000
+await_step cut 1
+kill -INT "$leader" && kill -INT "$leader"
+await_end 10
+expect_exit 130
+ls cut/checkpoints/*/DONE > /dev/null 2>&1 || complain "nothing was saved: $(cat "$scratch/stderr")"
+rm -rf cut
+
+# A folder that a run is in is nobody else's.
+begin cut --set train.epochs=1000 --set topology.servers=2
+await_step cut 1
+run resume cut -q
+expect_exit 5
+expect_part stderr 'cut is in use'
+run run job.yaml --out cut -q --set output.if_exists=replace
+expect_exit 5
+expect_part stderr 'cut is in use'
+kill -INT "$leader"
+await_end 10
+[ "$code" -eq 130 ] || complain "the run that was there ended with $code: $(cat "$scratch/stderr")"
+expect_alone
+rm -rf cut
 
 # A newest checkpoint that is torn, or changed, is told and passed over for the one before.
 words=(--set topology.workers=2 --set topology.servers=2 --set train.optimizer.type=adam)
@@ -113,6 +138,10 @@ sed -i 's/noise: 3/noise: 2/' cut/resolved.yaml
 run resume cut -q --set sync.policy=local
 expect_exit 10
 expect_part stderr 'own weights of 0 workers'
+for file in cut/checkpoints/*/state.safetensors; do truncate -s -10 "$file"; done
+run resume cut -q
+expect_exit 10
+expect_part stderr "none of the run's 1 checkpoint"
 run resume nothing -q
 expect_exit 10
 expect_alone

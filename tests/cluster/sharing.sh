@@ -108,8 +108,8 @@ for mode in peer central staged; do
 done
 expect_alone
 
-# A loader that is lost ends the run, and is named.
-begin lost --set data.sharing=central --set topology.workers=2 --set train.epochs=50 --set faults.inject.compute=constant:1 \
+# A loader that is lost ends a run that may not go back, and is named.
+begin lost --set faults.max_restarts=0 --set data.sharing=central --set topology.workers=2 --set train.epochs=50 --set faults.inject.compute=constant:1 \
   --set faults.inject.unit='2 ms'
 await_step lost 5
 kill -9 "$(pid_of lost loader 0)"

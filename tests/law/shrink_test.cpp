@@ -23,7 +23,8 @@ class Faulty : public sync::Policy {
     return spoil(push, verdict, out);
   }
   void lose(Rank rank, bool keep, Actions& out) override { honest_->lose(rank, keep, out); }
-  void join(Rank rank, Actions& out) override { honest_->join(rank, out); }
+  void join_from(Rank rank, Clock least, Actions& out) override { honest_->join_from(rank, least, out); }
+  Clock entry(Rank rank) const override { return honest_->entry(rank); }
   void undo(Rank lost, Actions& out) override { honest_->undo(lost, out); }
   sync::Release released(Rank rank) const override { return honest_->released(rank); }
 
@@ -79,7 +80,7 @@ class Hasty final : public sync::Policy {
     return Verdict::taken;
   }
   void lose(Rank /*rank*/, bool /*keep*/, Actions& out) override { out.clear(); }
-  void join(Rank /*rank*/, Actions& out) override { out.clear(); }
+  void join_from(Rank /*rank*/, Clock /*least*/, Actions& out) override { out.clear(); }
   void undo(Rank /*lost*/, Actions& out) override { out.clear(); }
   sync::Release released(Rank rank) const override { return {rank, step_, step_}; }
 

@@ -939,6 +939,43 @@ TEST_CASE("every portion is learned once, or given up when it was dropped a four
   CHECK(dropped > 10 * given_up / 4);
 }
 
+TEST_CASE("every portion is learned once, or given up, whoever comes again or takes an empty place") {
+  for (std::uint64_t seed = 0; seed < 600; ++seed) {
+    CAPTURE(seed);
+    std::mt19937_64 random(seed);
+    Index rows = 0;
+    int workers = 1;
+    job::Job job = random_division(random, rows, workers);
+    const int places = workers + static_cast<int>(random() % 3);
+    job.topology.max_workers = places;
+    Worklist list(job, Facts{rows, 0, "", {}});
+    std::set<int> active;
+    for (int rank = 0; rank < workers; ++rank) active.insert(rank);
+    std::set<std::pair<Index, int>> learned;
+    for (int round = 0; !list.finished(); ++round) {
+      REQUIRE(round < 4 * 2 * 300 * places);
+      const int rank = static_cast<int>(random() % static_cast<std::uint64_t>(places));
+      const bool changes = random() % 4 == 0, leaves = active.contains(rank);
+      if (changes && leaves && active.size() > 1) active.erase(rank), list.lose(rank);
+      if (changes && !leaves) active.insert(rank), list.set_active({active.begin(), active.end()});
+      std::vector<int> folded;
+      for (int r = 0; r < places; ++r)
+        if (list.of(r) && random() % 3 > 0) {
+          folded.push_back(r);
+          REQUIRE(learned.insert(place_of(*list.of(r))).second);
+        }
+      list.settle(folded);
+      for (int r = 0; r < places; ++r)
+        if (list.of(r)) REQUIRE(active.contains(r));
+    }
+    const int parts = job.data.sharing == job::Sharing::shard ? places : workers;
+    Division division(job, rows, ranks(parts));
+    Index sum = list.rows_given_up();
+    for (const auto& [step, part] : learned) sum += division.count(step, part);
+    REQUIRE(sum == division.total_rows());
+  }
+}
+
 TEST_CASE("a worklist that was saved and read back at any round has the same future") {
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     CAPTURE(seed);

@@ -50,8 +50,9 @@ std::string nested(const std::string& path, const std::string& value) {
   std::vector<std::string> parts = split(path, '.');
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
     if (part->ends_with("[]")) {
-      const std::string list = part->substr(0, part->size() - 2),
-                        whole = list == "layers" ? "{dense: 3}" : "{names: [a]}";
+      const std::string list = part->substr(0, part->size() - 2), whole = list == "layers"  ? "{dense: 3}"
+                                                                          : list == "hosts" ? "{host: b}"
+                                                                                            : "{names: [a]}";
       text = "{" + list + ": [" + whole + ", " + text + "]}";
     } else {
       text = "{" + *part + ": " + text + "}";
@@ -329,6 +330,35 @@ TEST_CASE("keys that contradict each other are told at the key to change") {
         "a.yaml:2:34: error: train.micro_batches is 5, but a worker's part of a batch is 4 rows (8 over 2 workers)");
   CHECK(message(least + "faults: {min_workers: 2, on_worker_loss: continue}") ==
         "a.yaml:2:23: error: faults.min_workers is 2, but topology.workers is 1");
+  CHECK(message(least + "faults: {max_restarts: 2}\ntopology: {servers: 0}") ==
+        "a.yaml:2:24: warning: faults.max_restarts has no effect: a run in one process has no roles to start anew");
+}
+
+TEST_CASE("places for more workers are refused where nobody can join, with the reason") {
+  const auto message = [](const std::string& topology, const std::string& rest = "") {
+    const std::string out = told(least + "topology: {" + topology + "}\n" + rest);
+    const auto at = out.find("error: ");
+    return at == std::string::npos ? std::string() : out.substr(at, out.find('\n', at) - at);
+  };
+  CHECK(message("workers: 2, max_workers: 4").empty());
+  CHECK(message("workers: 1, max_workers: 4", "sync: {policy: asp}\ntrain: {batch: 32}\n").empty());
+  CHECK(message("kind: ring, workers: 2, max_workers: 2").empty());
+  CHECK(message("workers: 4, max_workers: 3") ==
+        "error: topology.max_workers is 3, but topology.workers is 4: a run begins with all of these");
+  const std::string grows = "error: topology.max_workers is 4, but topology.workers is 2 and ",
+                    remedy = ": leave topology.max_workers out";
+  CHECK(message("kind: ring, workers: 2, max_workers: 4") ==
+        grows + "without servers nobody can join a run that has begun" + remedy);
+  CHECK(message("workers: 2, max_workers: 4, split: {tensor: 2}, servers: 2") ==
+        grows + "nobody can join a network that is split" + remedy);
+  CHECK(message("workers: 2, max_workers: 4", "data: {sharing: peer}\n") ==
+        grows + "data.sharing: peer has given all rows to those who began" + remedy);
+  CHECK(message("workers: 1, max_workers: 4, servers: 0") ==
+        "error: topology.max_workers is 4, but topology.workers is 1 and nobody can join a run in one process" +
+            remedy);
+  CHECK(message("workers: 2", "data: {sharing: peer}\nfaults: {on_worker_loss: restart}\n") ==
+        "error: data.sharing: peer gives a worker rows to hold for the others when the run begins, so that nobody can "
+        "take its place: set faults.on_worker_loss to continue, or data.sharing to central");
 }
 
 TEST_CASE("numbers of a policy that cannot be are told with their place and what to do") {
@@ -844,8 +874,8 @@ TEST_CASE("a policy and a kind of topology that cannot go together are told with
               ", which has none: leave topology.servers out, or set topology.kind to parameter_server");
     CHECK(message(of + ", servers: 0", "policy: bsp").empty());
     CHECK(message(of, "policy: bsp", "faults: {on_worker_loss: continue}\n") ==
-          "error: a run without servers needs all its workers: set faults.on_worker_loss to stop, or topology.kind to "
-          "parameter_server");
+          "error: a run without servers needs all its workers: set faults.on_worker_loss to stop or restart, or "
+          "topology.kind to parameter_server");
     CHECK(message("kind: " + kind, "policy: bsp").empty());
     CHECK(message("kind: " + kind, "policy: local") ==
           "error: local needs others: set topology.workers to 2 or more, or sync.policy to bsp");

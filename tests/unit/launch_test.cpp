@@ -151,6 +151,33 @@ TEST_CASE("a child ignores SIGINT and SIGTERM, so that its coordinator decides")
   CHECK(scratch.get("log") == "still here\n");
 }
 
+TEST_CASE("a child that is stopped is seen to be, with the signal, until it goes on") {
+  const Scratch scratch;
+  Child child(shell(scratch, "exec sleep 60"));
+  CHECK_FALSE(child.stopped());
+  const auto await_stop = [&child](bool wanted) {
+    const Deadline deadline(long_enough);
+    while (child.stopped().has_value() != wanted && !deadline.passed()) ::usleep(1000);
+    return child.stopped();
+  };
+  const Clock::time_point before = Clock::now();
+  child.signal(SIGSTOP);
+  const auto stop = await_stop(true);
+  REQUIRE(stop);
+  CHECK(stop->signal == SIGSTOP);
+  CHECK(stop->text() == "was stopped by signal 19 (SIGSTOP)");
+  CHECK(stop->since >= before);
+  CHECK_FALSE(child.ended());
+  child.signal(SIGCONT);
+  CHECK_FALSE(await_stop(false));
+  child.signal(SIGSTOP);
+  const auto again = await_stop(true);
+  REQUIRE(again);
+  CHECK(again->since > stop->since);  // each stop counts from its own beginning
+  child.signal(SIGKILL);
+  CHECK(child.finish(long_enough).signal == SIGKILL);
+}
+
 TEST_CASE("a child that does not end in time is killed") {
   const Scratch scratch;
   Child child(shell(scratch, "exec sleep 1000"));
@@ -249,8 +276,7 @@ TEST_CASE("signals are counted, polled, and left as they were found") {
     CHECK(signals.count() == 1);
     CHECK(signals.last() == SIGINT);
     CHECK_FALSE(readable(signals.descriptor(), 0));
-    ::raise(SIGTERM);
-    CHECK(signals.count() == 2);
+    for (const Deadline deadline(long_enough); signals.count() < 2 && !deadline.passed();) ::raise(SIGTERM);
     CHECK(signals.count() == 2);
     CHECK(signals.last() == SIGTERM);
     CHECK_THROWS_AS(Signals{}, Error);
@@ -259,6 +285,19 @@ TEST_CASE("signals are counted, polled, and left as they were found") {
   CHECK((before.sa_handler == after.sa_handler));
   Signals again;
   CHECK(again.count() == 0);
+}
+
+TEST_CASE("a signal that comes twice at once is one") {
+  for (const Deadline deadline(long_enough); !deadline.passed();) {
+    Signals signals;
+    const Clock::time_point before = Clock::now();
+    ::raise(SIGTERM), ::raise(SIGTERM);
+    const bool at_once = Clock::now() - before < Seconds(0.1);
+    if (!at_once) continue;  // something else had the machine
+    CHECK(signals.count() == 1);
+    return;
+  }
+  FAIL("no two signals could be raised at once");
 }
 
 TEST_CASE("a signal ends a system call that waits") {
@@ -334,4 +373,30 @@ TEST_CASE("a socket folder is private, short, where the environment says, and re
   }
   ::unsetenv("XDG_RUNTIME_DIR");
   ::unsetenv("TMPDIR");
+}
+
+TEST_CASE("a socket folder whose owner was killed goes when the next is made, and no other does") {
+  const Scratch scratch;
+  ::setenv("XDG_RUNTIME_DIR", scratch.path.c_str(), 1);
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    const SocketFolder folder;
+    scratch.put("path", folder.path().string());
+    ::kill(::getpid(), SIGKILL);
+  }
+  ::waitpid(owner, nullptr, 0);
+  const fs::path stale = scratch.get("path");
+  REQUIRE(fs::exists(stale));
+  scratch.put("dt-strange/file", "somebody else's, who never held a lock");
+  scratch.put("other/lock", "");
+  const SocketFolder held;
+  {
+    const SocketFolder next;
+    CHECK_FALSE(fs::exists(stale));
+    CHECK(fs::exists(held.path()));
+  }
+  CHECK(fs::exists(held.path()));
+  CHECK(fs::exists(scratch.path / "dt-strange/file"));
+  CHECK(fs::exists(scratch.path / "other/lock"));
+  ::unsetenv("XDG_RUNTIME_DIR");
 }

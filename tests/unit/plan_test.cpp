@@ -295,6 +295,34 @@ TEST_CASE("only policies that take a step back hold what that needs") {
   CHECK_FALSE(plan_of(job, 1000, 900).undo_possible());
 }
 
+TEST_CASE("workers may change where a lost one is done without or started anew, or more may come, at servers only") {
+  job::Job job = job_of({900}, 4, 2);
+  const auto check = [&](bool may_change, int places) {
+    const plan::Plan plan = plan_of(job, 1000, 900);
+    CHECK(plan.may_change() == may_change);
+    CHECK(plan.undo_possible() == may_change);
+    CHECK(plan.places() == places);
+    CHECK(plan.processes() == 4);
+    CHECK((plan.worker_rows() == std::min<Index>(job.train.batch, 1000)) == may_change);
+  };
+  check(false, 4);
+  job.faults.on_worker_loss = job::OnWorkerLoss::keep_going;
+  check(true, 4);
+  job.faults.on_worker_loss = job::OnWorkerLoss::restart;
+  check(true, 4);
+  job.faults = {};
+  job.topology.max_workers = 4;
+  check(false, 4);
+  job.topology.max_workers = 7;
+  check(true, 7);
+  CHECK(plan::render(plan_of(job, 1000, 900)).find("up to 7 in all") != std::string::npos);
+  job.topology.max_workers.reset();
+  job.topology.kind = job::TopologyKind::ring;
+  job.topology.servers.reset();
+  job.faults.on_worker_loss = job::OnWorkerLoss::restart;
+  CHECK_FALSE(plan_of(job, 1000, 900).may_change());
+}
+
 TEST_CASE("moments are held where optimizers step, and travel only when they are averaged") {
   job::Job job = job_of({900}, 4, 2);
   job.train.optimizer.type = job::OptimizerType::adam;

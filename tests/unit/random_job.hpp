@@ -231,6 +231,8 @@ inline Job random_job(std::uint64_t seed) {
                 dice.real(0.1, 1e4),
                 dice.pick({OnWorkerLoss::stop, OnWorkerLoss::keep_going}),
                 1 + dice.upto(job.topology.workers - 1),
+                dice.upto(9),
+                0,
                 {dice.pick<std::string>({"", "constant:1", "pareto:1,2.5", "two_point: 1, 5, 1/10", "slow:1,3,1"}),
                  dice.real(1e-3, 1), dice.coin() ? dice.real(1, 1e11) : 0, dice.coin() ? dice.real(1e-6, 10) : 0}};
   if (dice.upto(2) == 0) random_split(dice, job);

@@ -136,6 +136,19 @@ TEST_CASE("with if_exists: fail an existing folder is refused by name and with t
   CHECK(contains(text, "output.if_exists"));
 }
 
+TEST_CASE("a folder that somebody trains in is neither resumed nor replaced") {
+  const Scratch scratch;
+  const job::Job job = job_in(scratch.path(), job::IfExists::replace);
+  std::optional<RunFolder> run(RunFolder::create(job, ""));
+  const fs::path path = run->path();
+  write_file(path / "resolved.yaml", "name: mnist\n");
+  CHECK(contains(error_of([&] { RunFolder::create(job, ""); }).second, "in use"));
+  CHECK(contains(error_of([&] { RunFolder::open(path); }).second, "in use"));
+  run.reset();
+  CHECK(RunFolder::open(path).path() == path);
+  CHECK(RunFolder::create(job, "").path() == path);
+}
+
 TEST_CASE("replace removes an old run, but never a folder that is no run") {
   const Scratch scratch;
   const job::Job job = job_in(scratch.path(), job::IfExists::replace);

@@ -329,7 +329,13 @@ TEST_CASE("what start, cut, changed and tally say arrives as it was said") {
   start.worklist = {0, -1, std::int64_t{1} << 62};
   start.own_updates = {3, ~std::uint64_t{0}};
   start.own_since = {{}, {64, 0.1}};
+  start.active = {0, 2};
+  start.epoch = 9;
+  start.joins = true;
   const Start told = unpack_start(pack(start));
+  CHECK(told.active == start.active);
+  CHECK(told.epoch == 9);
+  CHECK(told.joins);
   CHECK(told.endpoints == start.endpoints);
   CHECK(told.keys == start.keys);
   CHECK(told.clocks == start.clocks);
@@ -338,7 +344,7 @@ TEST_CASE("what start, cut, changed and tally say arrives as it was said") {
   CHECK(told.worklist == start.worklist);
   CHECK(told.own_updates == start.own_updates);
   CHECK(told.own_since == start.own_since);
-  Cut cut{Cut::last_ordinal, false, true, true, true, 12, 1 << 20, {4, 5}, {0.3, 2}, {1, 2, 3}};
+  Cut cut{Cut::last_ordinal, false, true, true, true, 12, 1 << 20, {4, 5}, {0.3, 2}, {1, 2, 3}, {0, 3}};
   const auto seen = unpack_cut(pack(cut));
   REQUIRE(seen);
   CHECK(seen->ordinal == Cut::last_ordinal);
@@ -351,6 +357,7 @@ TEST_CASE("what start, cut, changed and tally say arrives as it was said") {
   CHECK(seen->clocks == cut.clocks);
   CHECK(seen->memory == cut.memory);
   CHECK(seen->worklist == cut.worklist);
+  CHECK(seen->members == cut.members);
   cut.own = false;
   CHECK_FALSE(unpack_cut(pack(cut))->own);
   const auto changed = unpack_changed(pack(Changed{"staleness", 3, -1, 41}));
@@ -387,6 +394,18 @@ TEST_CASE("a message of control that lacks any one field, or has it of another k
   each_field(pack(Cut{}), [](const std::string& text) { return !unpack_cut(text); });
   each_field(pack(Changed{}), [](const std::string& text) { return !unpack_changed(text); });
   each_field(pack(Tally{}), [](const std::string& text) { return !unpack_tally(text); });
+  const auto trusted = [](auto unpack) {
+    return [unpack](const std::string& text) {
+      try {
+        unpack(text);
+      } catch (const Error& error) {
+        return error.kind() == Kind::internal;
+      }
+      return false;
+    };
+  };
+  each_field(pack(Coming{}), trusted(unpack_coming));
+  each_field(pack(Membership{}), trusted(unpack_membership));
   each_field(pack(Frozen{}), [](const std::string& text) { return !unpack_frozen(text); });
   each_field(pack(Start{}), [](const std::string& text) {
     try {
@@ -402,7 +421,7 @@ TEST_CASE("events of a trace read back as they were, and any cut of them or an e
   std::vector<sync::Event> events;
   for (std::uint32_t i = 0; i < 50; ++i) {
     const auto word = [&](std::uint32_t turn) { return random_word(1000 + i, turn); };
-    events.push_back({static_cast<sync::Event::What>(i % 8), static_cast<int>(word(0) % 9),
+    events.push_back({static_cast<sync::Event::What>(i % 9), static_cast<int>(word(0) % 9),
                       static_cast<sync::Rank>(word(1) % 99), word(2), word(3), word(4)});
   }
   const std::string whole = pack(events);
@@ -412,7 +431,7 @@ TEST_CASE("events of a trace read back as they were, and any cut of them or an e
   CHECK(unpack_traced("")->empty());
   for (std::size_t length = 0; length < whole.size(); ++length)
     CHECK(unpack_traced(std::string_view(whole).substr(0, length)).has_value() == (length % sizeof(sync::Event) == 0));
-  events[7].what = static_cast<sync::Event::What>(8);
+  events[7].what = static_cast<sync::Event::What>(9);
   CHECK_FALSE(unpack_traced(pack(events)));
 }
 
@@ -546,7 +565,8 @@ class Gathering {
   Assembly& assembly() { return assembly_; }
   std::optional<Snapshot> take() { return assembly_.take(); }
 
-  void add_servers(std::uint64_t ordinal, bool last = false) {
+  void add_servers(std::uint64_t ordinal, const std::vector<int>& members) { add_servers(ordinal, false, members); }
+  void add_servers(std::uint64_t ordinal, bool last = false, const std::vector<int>& members = {}) {
     for (int m = 0; m < plan_.servers; ++m) {
       Cut cut;
       cut.ordinal = ordinal;
@@ -555,6 +575,7 @@ class Gathering {
       cut.applied_rows = 1280;
       cut.clocks = {10, 11, 12};
       cut.memory = {0.5};
+      cut.members = members;
       assembly_.add(m, cut);
       for (int a = 0; a <= plan_.server_arenas(); ++a) add_pieces(m, a, ordinal, 0, weights_);
     }
@@ -660,6 +681,34 @@ TEST_CASE("a lost worker is not waited for, and begins again with the model's we
     }
     CHECK(copy(state.own[0].weights) == run.own(0, 0));
   }
+}
+
+TEST_CASE("a worker that takes a lost one's place adds to the snapshots that begin afterwards, and to no others") {
+  Gathering run;
+  run.add_servers(8);
+  for (const int worker : {0, 2}) run.add_own(worker, 8, 20);
+  run.assembly().lose(1);
+  run.assembly().join(1);
+  REQUIRE(run.take());  // it lacks what the lost one would have added
+  run.add_servers(16);
+  for (const int worker : {0, 2}) run.add_own(worker, 16, 24);
+  CHECK_FALSE(run.take());
+  run.add_own(1, 16, 24);
+  const auto snapshot = run.take();
+  REQUIRE(snapshot);
+  CHECK(copy(snapshot->state.own[1].weights) == run.own(1, 0));
+}
+
+TEST_CASE("a snapshot waits for the workers that the servers asked for their state, and for nobody else") {
+  Gathering run;
+  run.add_servers(8, {0, 2});
+  run.add_own(0, 8, 20);
+  CHECK_FALSE(run.take());
+  run.add_own(2, 8, 22);
+  const auto snapshot = run.take();
+  REQUIRE(snapshot);
+  CHECK(snapshot->state.clocks == std::vector<std::uint64_t>{20, 11, 22});
+  CHECK(copy(snapshot->state.own[1].weights) == run.weights());
 }
 
 TEST_CASE("a worker's last state drops the snapshots that it adds nothing to, and no others") {
@@ -997,6 +1046,35 @@ TEST_CASE("a failure is told whatever bytes it quotes, and nobody's failure beco
   }
 }
 
+TEST_CASE("a run that went back has counted what one that never did has counted") {
+  const auto file = std::filesystem::temp_directory_path() / ("dtrain-tracker-" + hex(entropy()));
+  plan::Plan plan = plan_of(job::OptimizerType::sgd, 2, 1);
+  plan.job.output.log_every = 2;
+  const auto step = [](Tracker& tracker, std::uint64_t clock) {
+    for (const int rank : {0, 1}) tracker.record(rank, {clock, 1.0 / static_cast<double>(clock + 1), 5});
+  };
+  {
+    report::MetricsFile metrics(file);
+    report::Progress progress(report::Progress::Mode::none, false);
+    Tracker whole(plan, metrics, progress), back(plan, metrics, progress);
+    whole.begin({4, 4}, 40);
+    for (std::uint64_t clock = 4; clock < 12; ++clock) step(whole, clock);
+    back.begin({4, 4}, 40);
+    for (std::uint64_t clock = 4; clock < 9; ++clock) step(back, clock);
+    back.record(0, {9, 1, 5});
+    back.drop(1);
+    back.begin({6, 6}, 60);
+    CHECK(back.slowest() == 6);
+    CHECK(back.rows() == 20);
+    for (std::uint64_t clock = 6; clock < 12; ++clock) step(back, clock);
+    CHECK(back.slowest() == whole.slowest());
+    CHECK(back.rows() == whole.rows());
+    CHECK(back.rows() == 80);
+    CHECK(back.train_loss().value() == doctest::Approx(whole.train_loss().value()));
+  }
+  std::filesystem::remove(file);
+}
+
 TEST_CASE("ranks may begin at different steps, and what a lost one still reports does not count") {
   const auto file = std::filesystem::temp_directory_path() / ("dtrain-tracker-" + hex(entropy()));
   {
@@ -1018,6 +1096,34 @@ TEST_CASE("ranks may begin at different steps, and what a lost one still reports
     CHECK(tracker.rows() == 15);
     CHECK(tracker.slowest() == 5);
     CHECK(tracker.train_loss() == doctest::Approx(0.2));
+  }
+  std::filesystem::remove(file);
+}
+
+TEST_CASE("who takes a place reports from its first step on, be it one that others have told of") {
+  const auto file = std::filesystem::temp_directory_path() / ("dtrain-tracker-" + hex(entropy()));
+  {
+    plan::Plan plan = plan_of(job::OptimizerType::sgd, 2, 1);
+    plan.job.topology.max_workers = 3;
+    plan.job.output.log_every = 1;
+    report::MetricsFile metrics(file);
+    report::Progress progress(report::Progress::Mode::none, false);
+    Tracker tracker(plan, metrics, progress);
+    tracker.begin({0, 0, 0}, 0);
+    for (std::uint64_t step = 0; step < 5; ++step)
+      for (int rank = 0; rank < 2; ++rank) tracker.record(rank, {step, 1.0, 5});
+    CHECK(tracker.slowest() == 5);
+    tracker.record(2, {0, 1.0, 5});
+    CHECK(tracker.rows() == 50);
+    tracker.join(2, 4);
+    CHECK(tracker.slowest() == 4);
+    tracker.record(2, {4, 1.0, 5});
+    CHECK(tracker.rows() == 55);
+    tracker.drop(1);
+    tracker.join(1, 7);
+    for (const int rank : {0, 2}) tracker.record(rank, {5, 1.0, 5});
+    CHECK(tracker.slowest() == 6);
+    CHECK(tracker.rows() == 65);
   }
   std::filesystem::remove(file);
 }

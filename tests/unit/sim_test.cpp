@@ -16,6 +16,7 @@
 #include "sim/engine.hpp"
 #include "sim/report.hpp"
 #include "sim/training.hpp"
+#include "sim_support.hpp"
 #include "store/checkpoint.hpp"
 #include "sync/trace.hpp"
 
@@ -199,12 +200,7 @@ TEST_CASE("workers that come and go, on any number of servers and links of any s
       sim::Engine engine(setting, nullptr, [&](const sync::Event& event) { events.push_back(event); });
       const sim::Outcome out = engine.run();
       CHECK(out.worker_steps > 0);
-      sync::TraceHead head;
-      head.workers = setting.workers;
-      head.servers = setting.servers;
-      head.total_steps = setting.steps;
-      head.clocks.assign(static_cast<std::size_t>(setting.workers), 0);
-      const auto breach = sync::find_breach(head, setting.sync, setting.seed, events);
+      const auto breach = sim::test::find_breach(setting, events);
       const std::string why = !breach ? "" : breach->event < events.size() ? to_line(events[breach->event]) : "the end";
       CHECK_MESSAGE(!breach, fmt::format("{}: {}", why, breach ? breach->why : ""));
     }

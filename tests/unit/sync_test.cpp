@@ -316,6 +316,35 @@ TEST_CASE("under bsp a step that is taken back waits for nobody who has joined s
   CHECK(run.out.release == Releases{{0, 1, 1}, {2, 1, 1}});
 }
 
+TEST_CASE("who joins at the greatest of several owners' entries starts there under each of them") {
+  for (const job::Sync& sync : {sync_of(PolicyName::asp), ssp(2), ssp(0), periodic(PolicyName::easgd, 3),
+                                adaptive(job::Adapts::staleness, 0, 4)})
+    for (unsigned seed = 0; seed < 200; ++seed) {
+      CAPTURE(spec(sync));
+      CAPTURE(seed);
+      std::mt19937 engine(seed);
+      std::vector<Driven> owners;
+      for (int m = 0; m < 3; ++m) owners.emplace_back(sync, setup_of(4, 40));
+      const auto drive = [&](Driven& owner, std::uint64_t pushes) {
+        for (std::uint64_t i = 0; i < pushes; ++i) owner.push(static_cast<Rank>(engine() % 4));
+      };
+      for (Driven& owner : owners) drive(owner, engine() % 60), owner.lose(3), drive(owner, engine() % 20);
+      Clock first = 0;
+      for (const Driven& owner : owners) first = std::max(first, owner.policy->entry(3));
+      if (first >= 40) continue;
+      for (Driven& owner : owners) {
+        owner.policy->join_from(3, first, owner.out);
+        const auto is_in = [&] {
+          return std::any_of(owner.out.release.begin(), owner.out.release.end(),
+                             [](const Release& release) { return release.rank == 3; });
+        };
+        for (int i = 0; i < 300 && !is_in(); ++i) owner.push(i % 3);
+        REQUIRE(is_in());
+        CHECK(owner.policy->released(3).clock == first);
+      }
+    }
+}
+
 TEST_CASE("under asp who joins starts at the least clock of the others, or its own if that is more") {
   Driven run(sync_of(PolicyName::asp), setup_of(3, 10));
   for (int i = 0; i < 3; ++i) run.push(0);

@@ -15,27 +15,16 @@ using namespace dtrain::wire;
 
 namespace {
 
-const Type types[] = {Type::touch,       Type::join,
-                      Type::ready,       Type::progress,
-                      Type::left,        Type::failed,
-                      Type::frozen,      Type::start,
-                      Type::welcome,     Type::stop,
-                      Type::abort,       Type::membership,
-                      Type::lost,        Type::pull,
-                      Type::refused,     Type::push,
-                      Type::leave,       Type::weights,
-                      Type::load,        Type::squares,
-                      Type::cut,         Type::goodbye,
-                      Type::snapshot,    Type::changed,
-                      Type::traced,      Type::decided,
-                      Type::arrived,     Type::save,
-                      Type::mark,        Type::partial,
-                      Type::result,      Type::offer,
-                      Type::answer,      Type::want,
-                      Type::rows,        Type::batch,
-                      Type::activations, Type::output_gradient,
-                      Type::group_part,  Type::halt,
-                      Type::go};
+const Type types[] = {Type::touch,      Type::join,       Type::ready,    Type::progress,    Type::left,
+                      Type::failed,     Type::frozen,     Type::start,    Type::welcome,     Type::stop,
+                      Type::abort,      Type::membership, Type::lost,     Type::pull,        Type::refused,
+                      Type::push,       Type::leave,      Type::weights,  Type::load,        Type::squares,
+                      Type::cut,        Type::goodbye,    Type::snapshot, Type::changed,     Type::traced,
+                      Type::decided,    Type::chaos,      Type::sent,     Type::arrived,     Type::save,
+                      Type::mark,       Type::partial,    Type::result,   Type::offer,       Type::answer,
+                      Type::want,       Type::rows,       Type::batch,    Type::activations, Type::output_gradient,
+                      Type::group_part, Type::halt,       Type::go,       Type::take_over,   Type::again,
+                      Type::keep,       Type::keep_all,   Type::kept,     Type::coming};
 
 /// A header that contradicts nothing, its other fields of any size.
 Header random_header(std::uint64_t seed) {

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -58,6 +60,44 @@ TEST_CASE("a token file is private, reads back, and is refused when others can r
   }
   CHECK_FALSE(thrown([&] { read_token(scratch.path / "missing"); }).empty());
   CHECK_FALSE(thrown([&] { write_token(scratch.path / "missing" / "token", token); }).empty());
+}
+
+TEST_CASE("a token is read from a descriptor up to its end, and no further is waited for") {
+  Token token{make_key_pair().public_key, make_secret(), 0x12};
+  token.ticket = make_secret();
+  token.held = true;
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const std::string path = "/dev/fd/" + std::to_string(ends[0]), text = token_text(token);
+  for (int k = 0; k < 2; ++k) {
+    REQUIRE(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    CHECK(read_token(path) == token);  // the pipe stays open: an end of file would never come
+  }
+  REQUIRE(::write(ends[1], "{\"secret\":", 10) == 10);
+  ::close(ends[1]);
+  CHECK(thrown([&] { read_token(path); }) == path + " is not a token file");
+  ::close(ends[0]);
+  CHECK(thrown([&] { read_token(path); }).find(path) != std::string::npos);
+  CHECK(token_descriptor("-") == 0);
+  CHECK(token_descriptor("/dev/stdin") == 0);
+  CHECK(token_descriptor("/proc/self/fd/7") == 7);
+  CHECK_FALSE(token_descriptor("/dev/fd/x"));
+  CHECK_FALSE(token_descriptor("run.token"));
+}
+
+TEST_CASE("a token that others may read is refused by a descriptor too, and is written over files only") {
+  const Scratch scratch;
+  const fs::path path = scratch.path / "token";
+  const Token token{make_key_pair().public_key, make_secret(), 1};
+  write_token(path, token);
+  ::chmod(path.c_str(), 0604);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  CHECK(thrown([&] { read_token("/dev/fd/" + std::to_string(fd)); }).find("open to others (mode 0604)") !=
+        std::string::npos);
+  ::close(fd);
+  fs::create_symlink(path, scratch.path / "link");
+  CHECK(thrown([&] { write_token(scratch.path / "link", token); }).find("no regular file") != std::string::npos);
+  CHECK(thrown([&] { write_token("/dev/stdin", token); }).find("no regular file") != std::string::npos);
 }
 
 namespace {
