@@ -41,7 +41,7 @@ std::optional<wire::Token> token_for(const JoinRequest& request) {
   return std::nullopt;
 }
 
-Link::Link(wire::Context& context, const JoinRequest& request, std::optional<wire::Token> token)
+Link::Link(wire::Context& context, const JoinRequest& request, std::optional<wire::Token> token, bool anew)
     : context_(context),
       request_(request),
       self_{request.role, 0, 0, entropy(), 0},
@@ -49,7 +49,9 @@ Link::Link(wire::Context& context, const JoinRequest& request, std::optional<wir
       token_(std::move(token)),
       socket_(control_socket(context, self_.incarnation, keys_, token_)),
       monitor_(context, socket_),
+      heard_(anew),
       last_beat_(Clock::now()) {
+  if (anew) unheard_ = Deadline(reconnects_within);
   socket_.connect(request.endpoint);
 }
 
@@ -126,8 +128,8 @@ void Link::flush(std::uint64_t step, Phase phase) {
 void Link::check_monitor() {
   while (const auto event = monitor_.next()) {
     using What = wire::Monitor::Event::What;
-    if (event->what == What::connected) control_descriptor_ = event->descriptor, unheard_.reset();
-    if (event->what == What::ready) was_connected_ = true;  // before that, whoever is turned away tries again
+    if (event->what == What::connected) control_descriptor_ = event->descriptor;
+    if (event->what == What::ready) was_connected_ = heard_ = true;  // before that, who is turned away tries again
     if (event->what == What::ready || event->what == What::cut) failed_handshakes_ = 0;
     // Too many others are there, or so it seems: ZeroMQ connects anew.
     const bool failed = event->what == What::handshake_failed;
@@ -135,10 +137,14 @@ void Link::check_monitor() {
       was_connected_ = false;
     else if (failed)
       fail(Kind::formation, "{} did not accept our key; is it the token file of this run?", request_.endpoint);
-    if (event->what != What::disconnected || !was_connected_) continue;
-    if (welcomed_) fail(Kind::lost, "the coordinator at {} is gone", request_.endpoint);
-    asked_ = false;  // turned away with many others, perhaps: ZeroMQ connects anew
-    unheard_ = Deadline(reconnects_within);
+    if (event->what == What::disconnected && was_connected_) {
+      if (welcomed_) fail(Kind::lost, "the coordinator at {} is gone", request_.endpoint);
+      asked_ = false;  // turned away with many others, perhaps
+    }
+    if (event->what == What::connected)
+      unheard_.reset();
+    else if (event->what != What::ready && heard_ && !unheard_)
+      unheard_ = Deadline(reconnects_within);
   }
   if (unheard_ && unheard_->passed()) fail(Kind::lost, "the coordinator at {} is gone", request_.endpoint);
 }

@@ -37,7 +37,8 @@ struct Again {};
 
 class Link {
  public:
-  Link(wire::Context& context, const JoinRequest& request, std::optional<wire::Token> token = {});
+  /// `anew`: this role knew the coordinator a moment ago; when nobody listens there any more, it is gone.
+  Link(wire::Context& context, const JoinRequest& request, std::optional<wire::Token> token = {}, bool anew = false);
 
   /// Sends `join` and waits for `welcome`; after a connection that breaks before that, all over again. Throws
   /// Error(Kind::formation): nobody answers in time, or we are refused (and why); Error(Kind::lost): nobody listens
@@ -114,7 +115,8 @@ class Link {
   std::string name_;
   bool was_connected_ = false;
   bool asked_ = false, welcomed_ = false;  ///< to join
-  std::optional<Deadline> unheard_;        ///< of who was connected, and is not welcome yet
+  bool heard_;                             ///< somebody listens there, or did
+  std::optional<Deadline> unheard_;        ///< where nobody does any more
   int failed_handshakes_ = 0;
   int told_refusals_ = 0;
   Clock::time_point last_beat_;

@@ -20,10 +20,10 @@ namespace {
 
 using Body = std::function<void(Link&, Welcome&)>;
 
-/// False: the run goes back, and this role has to join anew.
-bool take_part(const JoinRequest& request, const std::optional<wire::Token>& token, const Body& body) {
+/// False: the run goes back, and this role has to join `anew`.
+bool take_part(const JoinRequest& request, const std::optional<wire::Token>& token, bool anew, const Body& body) {
   wire::Context context;
-  Link link(context, request, token);
+  Link link(context, request, token, anew);
   const auto tell = [&link](Kind kind, const char* what) {
     if (link.is_welcome()) link.send(wire::Type::failed, pack(Failure{static_cast<int>(kind), what}));
   };
@@ -56,7 +56,7 @@ void run_role(const JoinRequest& request, const Body& body) {
   set_blas_threads(1);
   // Kept for all times: the file may be gone by the next, or have been a descriptor.
   const std::optional<wire::Token> token = token_for(request);
-  while (!take_part(request, token, body)) continue;
+  for (bool anew = false; !take_part(request, token, anew, body);) anew = true;
 }
 
 plan::Plan plan_of(const Welcome& welcome, const std::string& data_dir) {

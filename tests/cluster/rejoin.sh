@@ -78,7 +78,7 @@ leaves worker "$joiner"
 leaves server "$server"
 
 # Nobody comes: 6, and all are told.
-gather lonely --set 'faults.join_within=2 s'
+gather lonely --set 'faults.join_within=4 s'
 kill -9 "$server"
 await_end 20
 expect_exit 6
@@ -99,7 +99,7 @@ expect_alone
 run resume waiting -q --set topology.external=0 --set topology.external_servers=0
 expect_exit 0
 same_weights whole waiting
-gather late --max-time '4 s'
+gather late --max-time '6 s'
 kill -9 "$server"
 await_end 20
 expect_exit 75

@@ -1,4 +1,7 @@
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cmath>
@@ -7,6 +10,7 @@
 #include <filesystem>
 #include <limits>
 #include <list>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -16,6 +20,7 @@
 #include "role/assembly.hpp"
 #include "role/council.hpp"
 #include "role/inbox.hpp"
+#include "role/link.hpp"
 #include "role/messages.hpp"
 #include "role/owner.hpp"
 #include "role/tracker.hpp"
@@ -1126,4 +1131,55 @@ TEST_CASE("who takes a place reports from its first step on, be it one that othe
     CHECK(tracker.rows() == 65);
   }
   std::filesystem::remove(file);
+}
+
+namespace {
+
+/// Listens on loopback and takes connections; whoever it takes, it turns away before a word was said.
+class TurnsAway {
+ public:
+  TurnsAway() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(fd_, 8) == 0);
+    socklen_t size = sizeof address;
+    REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    endpoint_ = fmt::format("tcp://127.0.0.1:{}", ntohs(address.sin_port));
+  }
+  ~TurnsAway() { close(); }
+  TurnsAway(const TurnsAway&) = delete;
+  TurnsAway& operator=(const TurnsAway&) = delete;
+
+  const std::string& endpoint() const { return endpoint_; }
+  void take_one_and_close() {
+    ::close(::accept(fd_, nullptr, nullptr));
+    close();
+  }
+
+ private:
+  void close() {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  }
+  int fd_;
+  std::string endpoint_;
+};
+
+}  // namespace
+
+TEST_CASE("who joins anew looks for a coordinator only for a moment, who joins first for all its patience") {
+  for (const bool anew : {true, false}) {
+    CAPTURE(anew);
+    TurnsAway coordinator;
+    wire::Context context;
+    Link link(context, {wire::Role::worker, coordinator.endpoint(), {}, false, {}, Seconds(anew ? 60 : 4)}, {}, anew);
+    coordinator.take_one_and_close();
+    try {
+      link.join();
+      FAIL("it joined");
+    } catch (const Error& error) {
+      CHECK(error.kind() == (anew ? Kind::lost : Kind::formation));
+    }
+  }
 }
