@@ -20,12 +20,12 @@ struct Deed {
 };
 
 constexpr Deed deeds[] = {
-    {"run", cli::run},       {"resume", cli::resume},     {"worker", cli::worker},   {"server", cli::server},
-    {"loader", cli::loader}, {"bench", cli::bench},       {"check", cli::check},     {"plan", cli::plan},
-    {"eval", cli::eval},     {"predict", cli::predict},   {"inspect", cli::inspect}, {"compare", cli::compare},
-    {"report", cli::report}, {"explain", cli::explain},   {"schema", cli::schema},   {"completions", cli::completions},
-    {"data", cli::data},       {"init", cli::init},
-    {"man", cli::man},       {"simulate", cli::simulate}, {"verify", cli::verify},
+    {"run", cli::run},       {"resume", cli::resume},   {"worker", cli::worker},   {"server", cli::server},
+    {"loader", cli::loader}, {"bench", cli::bench},     {"check", cli::check},     {"plan", cli::plan},
+    {"eval", cli::eval},     {"predict", cli::predict}, {"inspect", cli::inspect}, {"compare", cli::compare},
+    {"report", cli::report}, {"explain", cli::explain}, {"schema", cli::schema},   {"completions", cli::completions},
+    {"data", cli::data},     {"init", cli::init},       {"man", cli::man},         {"simulate", cli::simulate},
+    {"verify", cli::verify},
 };
 
 int act(const cli::Options& options) {

@@ -30,9 +30,6 @@ int versions_of(const Plan& plan) { return plan.undo_possible() || sync::traits(
 
 bool exchanges_rows(const Plan& plan) { return plan.servers > 0 && plan.sparse == Sparse::rows; }
 
-/// One process, in which everything happens.
-bool alone(const Plan& plan) { return plan.servers == 0 && !plan.peers(); }
-
 /// Whether roles of this machine read each other's floats where these lie: what is read is resident here too, and all
 /// of an arena as soon as any of it is.
 bool maps_others(const Plan& plan) {
@@ -114,7 +111,7 @@ double step_buffers(const Plan& plan) {
 int arenas_of_worker(const Plan& plan) {
   const int stored = 1 + plan.server_arenas();
   // A copy of what is saved or evaluated goes aside. Rows are stepped in place.
-  if (alone(plan)) return plan.sparse == Sparse::rows ? 2 * stored : 1 + versions_of(plan) * stored + stored;
+  if (plan.alone()) return plan.sparse == Sparse::rows ? 2 * stored : 1 + versions_of(plan) * stored + stored;
   const int voted = sync::traits(plan.job.sync).votes ? 1 : 0;
   const int owned = plan.peers() ? versions_of(plan) * stored + voted : 0;
   // What a codec keeps back is there twice, as it is and as it was before the step, and once packed.

@@ -115,7 +115,7 @@ Index Plan::rows_of_steps(Index steps) const {
 }
 
 int Plan::readers() const {
-  if (servers == 0 && !peers()) return 0;
+  if (alone()) return 0;
   switch (job.data.sharing) {
     case job::Sharing::central:
     case job::Sharing::peer: return 1;

@@ -98,6 +98,8 @@ struct Plan {
   int servers_of_cell() const { return servers / grid.cells(); }
   /// The first servers are those of the first cell, and so on.
   int cell_of_server(int rank) const { return rank / servers_of_cell(); }
+  /// Whether one process has all the network and exchanges with nobody.
+  bool alone() const { return servers == 0 && !peers(); }
   /// Whether workers exchange among themselves. (One alone does, where it has but a part of the network.)
   bool peers() const { return servers == 0 && (workers > 1 || grid.split() || !cell.whole()); }
   /// Whether they do so in pairs (gossip): nobody owns a part, each has all weights of its own.

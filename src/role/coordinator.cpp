@@ -19,16 +19,6 @@ constexpr Seconds end_patience{3};  ///< for a role to end once it was told to
 Doors::Outer Coordinator::outer_door(const Course& course) {
   const RunRequest& request = course.request();
   const job::Topology& topology = course.plan().job.topology;
-  if (job::grows(topology) && request.listen.empty())
-    fail(Kind::usage,
-         "the run may grow from {} to {} workers (topology.max_workers): say where they reach us, for example --listen "
-         "tcp://127.0.0.1:*",
-         topology.data_ranks(), job::places(topology));
-  if (topology.external + topology.external_servers > 0 && request.listen.empty())
-    fail(Kind::usage,
-         "{} of the job's roles join from outside (topology.external, topology.external_servers): say where they "
-         "reach us, for example --listen tcp://127.0.0.1:*",
-         topology.external + topology.external_servers);
   const std::string token =
       request.token_file.empty() ? (course.folder().path() / "token").string() : request.token_file;
   const std::int64_t more = std::max<std::int64_t>(0, topology.max_workers.value_or(0) - topology.workers);
@@ -58,6 +48,7 @@ std::vector<RoleReport> Coordinator::run() {
 /// A disk that is full may be the very fault.
 void Coordinator::note_fault(const Error& error) {
   try {
+    conclude_strangers();
     end_["what"] = error.what(), end_["action"] = "stop";
     course_.fault(end_);
   } catch (const Error& second) {

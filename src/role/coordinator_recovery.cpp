@@ -12,28 +12,6 @@ bool is_own_fault(const Member& member) {
   return member.failure && member.failure->code != static_cast<int>(Kind::lost);
 }
 
-int roles_of(const plan::Plan& plan) {
-  const auto standbys = static_cast<int>(plan.job.faults.replicas) * plan.servers;
-  return plan.servers + standbys + plan.processes() + plan.loaders();
-}
-
-/// Files that we hold open ourselves, and for each role: its process, its log, and connections of control and data.
-void secure_descriptors(Course& course) {
-  constexpr std::uint64_t own = 64, of_a_role = 4;
-  const plan::Plan& plan = course.plan();
-  const auto roles = static_cast<std::uint64_t>(roles_of(plan));
-  const std::uint64_t needed = own + of_a_role * roles;
-  const launch::DescriptorLimit limit = launch::raise_descriptor_limit();
-  if (limit.now < needed)
-    fail(Kind::environment,
-         "a run of {} roles needs {} open files, and this process may have {}: raise the limit (ulimit -n {}), or ask "
-         "for fewer roles",
-         roles, needed, limit.now, needed);
-  if (limit.before < needed)
-    course.request().log.info("{} roles need {} open files: the limit of {} is raised to {}", roles, needed,
-                              limit.before, limit.now);
-}
-
 const char* name(Remedy remedy) {
   switch (remedy) {
     case Remedy::mend: return "continue";
@@ -81,10 +59,10 @@ bool Coordinator::may_go_back() const {
 
 /// "worker 1 (pid 17) was killed by signal 9 (SIGKILL) at step 12 while computing"
 std::string Coordinator::loss_text(const Member& member, const std::string& how) const {
+  const char* doing = member.state == Member::State::expected ? "starting" : role::name(member.phase);
+  const bool works = training_ && member.phase != Phase::joining;
   const std::string where =
-      training_
-          ? fmt::format("at step {} while {}", member.step + 1, role::name(member.phase))
-          : fmt::format("while {}", member.state == Member::State::expected ? "starting" : role::name(member.phase));
+      works ? fmt::format("at step {} while {}", member.step + 1, doing) : fmt::format("while {}", doing);
   const std::string why = member.failure ? ": " + member.failure->message : "";
   return fmt::format("{} (pid {}) {} {}{}", member.name(), member.child ? member.child->pid() : member.pid, how, where,
                      why);
@@ -135,7 +113,6 @@ void Coordinator::go_back(const Member& member, const std::string& how) {
 
 std::vector<RoleReport> run_cluster(Course& course) {
   wire::keep_large_blocks();
-  secure_descriptors(course);
   wire::Context context;
   Doors doors(context, entropy(), Coordinator::outer_door(course), course.request().log);
   std::optional<Setback> setback;

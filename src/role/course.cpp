@@ -12,6 +12,7 @@
 #include "plan/packing.hpp"
 #include "report/page.hpp"
 #include "report/summary.hpp"
+#include "role/premises.hpp"
 #include "role/role.hpp"
 #include "store/model_file.hpp"
 #include "sync/policy.hpp"
@@ -20,7 +21,8 @@
 namespace dtrain::role {
 namespace {
 
-report::RunFolder folder_for(const RunRequest& request) {
+report::RunFolder folder_for(const RunRequest& request, const plan::Plan& plan) {
+  check_premises(request, plan);
   return request.resume.empty() ? report::RunFolder::create(request.job, request.out)
                                 : report::RunFolder::open(request.resume);
 }
@@ -112,8 +114,7 @@ void put_codec(Json& summary, const plan::Plan& plan, const std::vector<RoleRepo
 }
 
 ChaosBook chaos_for(const RunRequest& request, const plan::Plan& plan) {
-  const bool alone = plan.servers == 0 && !plan.peers();
-  const Cast cast{plan.processes(), plan.servers, alone, plan.total_steps, plan.job.seed};
+  const Cast cast{plan.processes(), plan.servers, plan.alone(), plan.total_steps, plan.job.seed};
   return ChaosBook(resolve(request.chaos, cast));
 }
 
@@ -138,7 +139,7 @@ Course::Course(const RunRequest& request)
       chaos_(chaos_for(request, plan_)),
       as_coordinator_(chaos_.clock(wire::Role::coordinator, 0)),
       as_worker_(chaos_.clock(wire::Role::worker, 0)),
-      folder_(folder_for(request)),
+      folder_(folder_for(request, plan_)),
       metrics_(folder_.path() / "metrics.jsonl"),
       progress_(request.progress, request.color, request.job.name),
       tracker_(plan_, metrics_, progress_),
@@ -212,8 +213,7 @@ void Course::spread(store::State& state) const {
     return;
   request_.log.warn(
       "the workers that share the rows were {} when the checkpoint was written and are {} now: the result will not "
-      "have "
-      "the bits of an uninterrupted run",
+      "have the bits of an uninterrupted run",
       clocks.size(), workers);
   state.clocks.assign(workers, clocks.front());
 }

@@ -15,9 +15,7 @@ void prepare_threads(const job::Job& job) {
 
 RunResult run_job(const RunRequest& request) {
   Course course(request);
-  const auto train = [&course] {
-    return course.plan().servers == 0 && !course.plan().peers() ? run_solo(course) : run_cluster(course);
-  };
+  const auto train = [&course] { return course.plan().alone() ? run_solo(course) : run_cluster(course); };
   try {
     const std::vector<RoleReport> roles = train();
     course.conclude();

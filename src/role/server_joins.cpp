@@ -112,11 +112,10 @@ std::vector<sync::Clock> Server::clocks_to_save() const {
 std::vector<sync::Clock> Server::resumable(std::vector<sync::Clock> clocks) const {
   std::optional<sync::Clock> least;
   for (std::size_t r = 0; r < members_.size(); ++r)
-    if (!members_[r].lost && !members_[r].joining && !members_[r].came_late)
-      least = std::min(least.value_or(clocks[r]), clocks[r]);
+    if (!members_[r].lost && !members_[r].has_not_begun()) least = std::min(least.value_or(clocks[r]), clocks[r]);
   for (std::size_t r = 0; r < members_.size(); ++r) {
     const Member& member = members_[r];
-    if (member.joining || member.came_late)
+    if (member.has_not_begun())
       clocks[r] = member.since;
     else if (member.lost)
       clocks[r] = least.value_or(clocks[r]);
@@ -130,7 +129,7 @@ std::vector<int> Server::members_to_save(bool last) const {
   std::vector<int> ranks;
   for (int rank = 0; rank < plan_.places(); ++rank) {
     const Member& member = members_[static_cast<std::size_t>(rank)];
-    if (!member.lost && !(last && (member.joining || member.came_late))) ranks.push_back(rank);
+    if (!member.lost && !(last && member.has_not_begun())) ranks.push_back(rank);
   }
   return ranks;
 }

@@ -76,6 +76,9 @@ class Server {
     std::uint64_t note = 0;                ///< a snapshot that it has yet to be told to add to
     std::vector<wire::Message> own_state;  ///< pieces that wait for its pull
     std::deque<Wanted> wanted;             ///< of steps whose push is not folded yet
+
+    /// It takes part, and has done nothing yet that would be part of the run.
+    bool has_not_begun() const { return joining || came_late; }
   };
   struct Due {
     bool evaluate = false, save = false, last = false;

@@ -19,6 +19,7 @@ limited() {
 limited -n job.yaml --out few "${cluster[@]}"
 expect_exit 5
 expect_last 'a run of 4 roles needs [0-9]* open files, and this process may have 40: raise the limit (ulimit -n [0-9]*)'
+[ ! -e few ] || complain "a run that never was left a folder"
 needed=$(sed -n 's/.*(ulimit -n \([0-9]*\)).*/\1/p' stderr)
 limited -Sn job.yaml --out raised "${cluster[@]}"
 expect_exit 0
@@ -75,6 +76,11 @@ expect_part stderr 'chmod 600 loose'
 run worker --connect tcp://127.0.0.1:1 --token-file none
 expect_exit 5
 expect_part stderr 'cannot read the token file none: No such file'
+
+run run job.yaml --out unheard --set topology.workers=2 --set topology.external=1
+expect_exit 2
+expect_part stderr 'say where they reach us, for example --listen'
+[ ! -e unheard ] || complain "a run that never was left a folder"
 
 # Folders that may not be written to: as a user who is not root.
 as_nobody=()

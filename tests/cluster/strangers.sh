@@ -117,8 +117,12 @@ grep -q 'warning: refused [0-9]* connections or messages of strangers in all' st
 grep -q '"event":"strangers"' run/metrics.jsonl || complain "the metrics do not tell of strangers"
 [ "$(grep -c 'warning: refused' stderr)" -le 40 ] || complain "a flood of lines: $(grep -c 'warning: refused' stderr)"
 grep -q 'refused a stranger at the door for data' run/logs/server-0.log || complain "the server does not tell of strangers: $(cat run/logs/server-0.log)"
+
+# A run that ends before it began has counted them too.
+"$dtrain" worker --connect "$(sed -n 's/.*--connect \([^ ]*\).*/\1/p' other.err)" --token-file token > as-lost.out 2> as-lost < /dev/null
 kill $other
 await_end 10 $other
+grep -q 'warning: refused [0-9]* connection.* of strangers in all' other.err || complain "strangers of a run that was stopped are not counted: $(cat other.err)"
 expect_alone
 
 # No name of a job becomes a path outside the run's folder.
