@@ -71,29 +71,21 @@ std::optional<Keep> unpack_keep(std::string_view payload) {
   });
 }
 
-std::string pack(const TakeOver& told) {
-  return Json{{"rank", told.rank},     {"epoch", told.epoch},         {"alone", told.alone},
-              {"name", told.name},     {"endpoint", told.endpoint},   {"key", told.key},
-              {"events", told.events}, {"snapshots", told.snapshots}, {"cut", told.cut}}
-      .dump();
+template <class Io, Either<TakeOver> Some>
+void fields(Io& io, Some& told) {
+  io("rank", told.rank);
+  io("epoch", told.epoch);
+  io("alone", told.alone);
+  io("name", told.name);
+  io("endpoint", told.endpoint);
+  io("key", told.key);
+  io("events", told.events);
+  io("snapshots", told.snapshots);
+  io("cut", told.cut);
 }
 
-TakeOver unpack_take_over(std::string_view payload) {
-  return trusted(attempt(payload,
-                         [](const Json& json) {
-                           TakeOver told;
-                           told.rank = json.at("rank");
-                           told.epoch = json.at("epoch");
-                           told.alone = json.at("alone");
-                           told.name = json.at("name");
-                           told.endpoint = json.at("endpoint");
-                           told.key = json.at("key");
-                           told.events = json.at("events");
-                           told.snapshots = json.at("snapshots").get<std::vector<std::uint64_t>>();
-                           told.cut = json.at("cut");
-                           return told;
-                         }),
-                 "take_over");
-}
+std::string pack(const TakeOver& told) { return written(told).dump(); }
+
+TakeOver unpack_take_over(std::string_view payload) { return trusted(read<TakeOver>(payload), "take_over"); }
 
 }  // namespace dtrain::role
