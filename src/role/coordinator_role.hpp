@@ -1,10 +1,10 @@
 #pragma once
 /// The coordinator of a run of several processes: who takes part, what they are told, and what comes of them. One file
-/// a matter: coordinator.cpp (from spawning to parting), coordinator_chaos.cpp (faults made on purpose),
-/// coordinator_cut.cpp (who is asked to save), coordinator_hosts.cpp (roles on other hosts), coordinator_joins.cpp (who
-/// comes later), coordinator_members.cpp (who is lost, and how the others go on), coordinator_recovery.cpp (what is
-/// done about a loss, and going back), coordinator_standby.cpp (servers that have a standby) and coordinator_start.cpp
-/// (what all are told and start from).
+/// a matter: coordinator.cpp (from spawning to parting), coordinator_hearing.cpp (what it is told),
+/// coordinator_chaos.cpp (faults made on purpose), coordinator_cut.cpp (who is asked to save), coordinator_hosts.cpp
+/// (roles on other hosts), coordinator_joins.cpp (who comes later), coordinator_members.cpp (who is lost, and how the
+/// others go on), coordinator_recovery.cpp (what is done about a loss, and going back), coordinator_standby.cpp
+/// (servers that have a standby) and coordinator_start.cpp (what all are told and start from).
 ///
 /// One thread. Included by these files only.
 
