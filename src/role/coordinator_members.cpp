@@ -49,7 +49,7 @@ void Coordinator::check_connections() {
 void Coordinator::forgive_pause() {
   const Seconds pause = Clock::now() - looked_;
   looked_ = Clock::now();
-  if (pause <= Seconds(1)) return;
+  if (pause <= Seconds(std::clamp(plan_.job.faults.stalled_after / 2, 0.2, 1.0))) return;
   forgiven_ = looked_;
   for (Member& member : roster_.all()) member.last_beat = looked_;
 }

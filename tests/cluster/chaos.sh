@@ -56,7 +56,7 @@ same_weights calm on
 break_it stop:worker.2@9 'faults.stalled_after=1 s'
 expect_exit 7
 expect_last 'worker 2 .*was stopped by signal 19\|worker 2 .*made no progress for'
-break_it kill:coordinator@30
+break_it kill:coordinator@30 faults.inject.compute=constant:1 faults.inject.unit='2 ms'
 expect_exit 137
 expect_event coordinator 0 kill:coordinator@30 '[0-9]*'
 run resume on -q

@@ -26,10 +26,10 @@ for topology in topology.servers=2 topology.kind=ring; do
 done
 
 # Limits of time and losses are noticed as ever, and what a stopped run comes to is the same.
-mapfile -t words < <(set_words topology.workers=2 topology.servers=2 faults.inject.compute=constant:1 faults.inject.unit='5 ms')
+mapfile -t words < <(set_words topology.workers=2 topology.servers=2 faults.inject.compute=constant:1 faults.inject.unit='10 ms')
 run run job.yaml --out whole -q "${words[@]}"
 expect_exit 0
-jumping run run job.yaml --out parts -q "${words[@]}" --max-time '300 ms'
+jumping run run job.yaml --out parts -q "${words[@]}" --max-time '1 s'
 expect_exit 75
 jumping run resume parts -q
 expect_exit 0

@@ -71,10 +71,10 @@ learns exactly 1.5 sync.codec=qsgd sync.levels=7  # up only: so few levels lose 
 digits plain
 digits packed sync.codec=zstd
 same_weights plain packed
-digits free sync.policy=asp sync.codec=onebit train.optimizer.learning_rate=0.02
+digits free sync.policy=asp sync.codec=onebit train.optimizer.learning_rate=0.02 'assert=[test.accuracy >= 0.8]'
 expect_exit 0
 bytes free exactly
-digits some sync.policy=quorum sync.quorum=1 sync.codec=onebit
+digits some sync.policy=quorum sync.quorum=1 sync.codec=onebit 'assert=[test.accuracy >= 0.8]'
 expect_exit 0
 
 # More servers, workers with nothing to do in a step, and a clipped norm.
@@ -125,15 +125,17 @@ resumes sync.codec=zstd sync.zstd_of=onebit train.optimizer.type=nesterov
 resumes sync.policy=subset sync.size=1 sync.codec=onebit "${cosine[@]}"
 resumes sync.policy=quorum sync.quorum=2 sync.codec=onebit
 
+slow_by '2 ms'
 # A worker is lost, and the others go on: a server that takes a step back tells them the weights.
 for policy in bsp subset quorum; do
   rm -rf lost
-  begin lost $(set_words topology.workers=3 topology.servers=3 sync.codec=onebit sync.policy=$policy train.epochs=3 faults.on_worker_loss=continue)
+  begin lost "${slow[@]}" $(set_words topology.workers=3 topology.servers=3 sync.codec=onebit sync.policy=$policy train.epochs=3 faults.on_worker_loss=continue)
   await_step lost 60
   kill -9 "$(pid_of lost worker 1)"
   await_end 20
   ran="a run under $policy that lost a worker"
   expect_exit 0
+  grep -q '"event":"fault"' lost/metrics.jsonl || complain "it lost nobody"
   correct=$(value lost/summary.json accuracy)
   awk -v correct="${correct:-0}" 'BEGIN { exit !(correct > 0.5) }' || complain "the accuracy is ${correct:-not told}"
 done

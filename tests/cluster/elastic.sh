@@ -3,7 +3,7 @@
 # agree on. No row is left out or learned twice but those of a step that a loss fell into.
 . "$(dirname "$0")/lib.sh"
 write_job 6400 16
-slowly=(faults.inject.compute=constant:1 faults.inject.unit='2 ms')
+slowly=(faults.inject.compute=constant:1 faults.inject.unit='5 ms')
 
 # command_of PATTERN: what the run printed to join it, behind the pattern, into $command.
 command_of() {
@@ -93,7 +93,7 @@ kill -INT "$leader"
 await_end 10
 expect_exit 130
 expect_alone
-run resume cut -q
+run resume cut -q "${quick[@]}"
 expect_exit 0
 [ "$(value cut/summary.json status)" = "done" ] || complain "the summary says $(value cut/summary.json status)"
 rm -rf cut
@@ -123,7 +123,7 @@ rm -rf few
 
 # An outsider is lost, and another takes its place, with a token or without.
 for token in '' '--token-file token'; do
-  mapfile -t words < <(set_words topology.workers=2 topology.external=1 topology.servers=2 faults.on_worker_loss=continue output.trace=true train.epochs=1 "${slowly[@]}")
+  mapfile -t words < <(set_words topology.workers=2 topology.external=1 topology.servers=2 faults.on_worker_loss=continue output.trace=true train.epochs=1 "${slowly[@]}" faults.inject.unit='10 ms')
   begin out "${words[@]}" --listen 'tcp://127.0.0.1:*' $token
   command_of 'join with'
   join_run first "${command[@]}"
@@ -134,14 +134,14 @@ for token in '' '--token-file token'; do
   await_part out 1 1
   ends out
   steps_lie out 1
-  await_end 5 $joiner
+  await_end 10 $joiner
   [ "$code" -eq 0 ] || complain "the second outsider ended with $code: $(cat second)"
   rm -rf out
 done
 
 # A third worker joins a run of two, and no fourth.
 for policy in bsp asp quorum local; do
-  mapfile -t words < <(set_words topology.workers=2 topology.max_workers=3 topology.servers=2 sync.policy=$policy output.trace=true train.epochs=1 "${slowly[@]}")
+  mapfile -t words < <(set_words topology.workers=2 topology.max_workers=3 topology.servers=2 sync.policy=$policy output.trace=true train.epochs=1 "${slowly[@]}" faults.inject.unit='10 ms')
   begin grown "${words[@]}" --listen 'tcp://127.0.0.1:*'
   command_of 'more workers .* may join with'
   await_step grown 20
@@ -155,7 +155,7 @@ for policy in bsp asp quorum local; do
   ends grown
   ! grep -q '"event":"strangers"' grown/metrics.jsonl || complain "who comes too late counts as a stranger: $(cat "$scratch/stderr")"
   [ $policy != bsp ] || steps_lie grown 0
-  await_end 5 $third
+  await_end 10 $third
   [ "$code" -eq 0 ] || complain "the third worker ended with $code: $(cat third)"
   [ "$(grep -c '"role": "worker"' grown/summary.json)" -eq 3 ] || complain "the summary does not tell of three workers"
   rm -rf grown

@@ -20,7 +20,7 @@ join_run worker "${command[@]}"
 await_end 20
 expect_exit 0
 same_weights whole outside
-await_end 2 $joiner
+await_end 10 $joiner
 [ "$code" -eq 0 ] || complain "the external worker ended with $code: $(cat worker)"
 begin both "${all[@]}" --set topology.external=1 --set topology.external_servers=1 --listen 'tcp://127.0.0.1:*'
 command_of server
@@ -54,11 +54,11 @@ join_run server "${command[@]}"
 await_end 20
 expect_exit 0
 same_weights whole sealed
-await_end 2 $other
+await_end 10 $other
 expect_alone
 
 # Losses are made in the midst of runs whose steps take a while.
-slow=(--set faults.inject.compute=constant:1 --set 'faults.inject.unit=5 ms')
+slow_by '5 ms'
 
 # The external worker is killed: found by its connection, and told.
 for token in '' '--token-file token'; do
@@ -67,8 +67,9 @@ for token in '' '--token-file token'; do
   join_run worker "${command[@]}"
   await_step cut $((10 + RANDOM % 50))
   kill -9 $joiner
-  await_end 2
+  await_end 10
   expect_exit 7
+  noticed_within cut 2
   expect_last 'worker 1 .*at step [0-9]* while'
   expect_alone
   rm -rf cut
@@ -90,9 +91,9 @@ command_of worker
 join_run worker "${command[@]}"
 await_step stopped 20
 kill -INT "$leader"
-await_end 5
+await_end 15
 expect_exit 130
-await_end 2 $joiner
+await_end 10 $joiner
 [ "$code" -eq 0 ] || complain "the external worker ended with $code: $(cat worker)"
 begin_resume stopped --listen 'tcp://127.0.0.1:*'
 command_of worker
@@ -103,8 +104,8 @@ same_weights whole stopped
 expect_alone
 
 # Nobody comes.
-begin lonely "${all[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*' --set 'faults.join_within=1 s'
-await_end 5
+begin lonely "${all[@]}" --set topology.external=1 --listen 'tcp://127.0.0.1:*' --set 'faults.join_within=5 s'
+await_end 20
 expect_exit 6
 expect_last 'had not joined: worker 1'
 expect_alone
@@ -130,7 +131,7 @@ run run job.yaml --out port -q "${all[@]}" --set topology.external=1 --listen "$
 expect_exit 5
 expect_part stderr "cannot listen on ${command[2]}: Address already in use"
 kill -9 "$leader"
-await_end 2
+await_end 5
 run worker --connect "${command[2]}" --join-within '500 ms'
 expect_exit 6
 expect_part stderr "nobody answers at ${command[2]}"

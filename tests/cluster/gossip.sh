@@ -44,14 +44,14 @@ expect_exit 0
 
 # Stopped in its midst, and resumed: every step is done, by each.
 write_job 12800 32
-slow=(faults.inject.compute=constant:1 'faults.inject.unit=2 ms')
+slow=(faults.inject.compute=constant:1 'faults.inject.unit=4 ms')
 mapfile -t words < <(set_words "${pairs[@]}" topology.workers=3 "${slow[@]}")
 begin cut "${words[@]}"
 await_step cut 60
 kill -INT "$leader"
 await_end 10
 expect_exit 130
-begin_resume cut
+begin_resume cut "${quick[@]}"
 await_end 30
 expect_exit 0
 [ "$(value cut/summary.json steps)" = 800 ] || complain "$(value cut/summary.json steps) steps were done and not 800"
@@ -62,7 +62,7 @@ for rank in 0 1; do
   begin lost "${words[@]}"
   await_step lost 40
   kill -9 "$(pid_of lost worker $rank)"
-  await_end 5
+  await_end 10
   expect_exit 7
   expect_last "worker $rank .*killed by signal 9"
 done

@@ -58,7 +58,7 @@ for listen in 'tcp://10.77.0.1:*' 'tcp://*:*'; do
   await_end 20
   expect_exit 0
   same_weights whole sealed
-  await_end 2 $joiner
+  await_end 10 $joiner
   [ "$code" -eq 0 ] || complain "with the token: $code, $(cat right)"
 done
 
@@ -74,8 +74,9 @@ start cut --listen 'tcp://10.77.0.1:*' --set train.epochs=50
 join_there right --token-file cut/token
 await_step cut 20
 ip -n $there link set vb down
-await_end 4
+await_end 10
 expect_exit 7
+noticed_within cut 3
 expect_last 'worker 1'
 await_end 5 $joiner
 [ "$code" -eq 7 ] || complain "the worker that was cut off ended with $code: $(cat right)"

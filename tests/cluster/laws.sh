@@ -44,7 +44,7 @@ same_weights alone gated
 
 # asp: every push is applied; the mean staleness is near N - 1, whatever the speeds, up to the ends of the run.
 write_job 8192 32
-train free topology.workers=3 topology.servers=2 sync.policy=asp train.epochs=4
+train free topology.workers=3 topology.servers=2 sync.policy=asp train.epochs=4 faults.inject.compute=constant:1 faults.inject.unit='1 ms'
 expect_exit 0
 mean=$(sed -n '/"staleness": {/,/^  }/p' free/summary.json | sed -n 's/.*"mean": *\([0-9.]*\).*/\1/p')
 awk -v mean="${mean:-none}" 'BEGIN { exit !(mean > 1 && mean < 2.2) }' || complain "the mean staleness of three workers is ${mean:-not told}"

@@ -32,6 +32,11 @@ set_words() {
   for word in "$@"; do printf -- '--set\n%s\n' "$word"; done
 }
 
+# slow_by TIME: $slow makes each step of a run take so long, that what befalls it may meet it in its midst, however busy
+# the machine; $quick undoes that. What the run comes to does not depend on it.
+slow_by() { slow=(--set faults.inject.compute=constant:1 --set "faults.inject.unit=$1"); }
+quick=(--set 'faults.inject.compute=""')
+
 # train RUN KEY=VALUE...: a run of job.yaml into a folder that was not there.
 train() {
   local folder=$1 words
@@ -102,7 +107,7 @@ await_end() {
 
 # pid_of RUN ROLE RANK: of a role, as the metrics of the run tell it (the newest, if it joined twice).
 pid_of() {
-  sed -n 's/.*"role":"'"$2"'","rank":'"$3"',.*"pid":\([0-9]*\).*/\1/p' "$1/metrics.jsonl" | tail -n 1
+  sed -n 's/.*"role":"'"$2"'","rank":'"$3"',.*"pid":\([0-9]*\)[,}].*/\1/p' "$1/metrics.jsonl" | tail -n 1
 }
 
 # join_run NAME WORD...: the WORDs are a command line of `dtrain`, beside the script; its stderr goes to the file NAME.
@@ -148,9 +153,17 @@ strays() {
 }
 no_strays() { [ -z "$(strays)" ]; }
 
-# expect_alone: within a second, no process of ours is left.
+# noticed_within RUN SECONDS: the newest fault was told so soon after the last sign of life.
+noticed_within() {
+  local seconds
+  seconds=$(sed -n '/"event":"fault"/s/.*"noticed_after":\([-0-9.e]*\).*/\1/p' "$1/metrics.jsonl" | tail -n 1)
+  awk -v seconds="${seconds:-99}" -v most="$2" 'BEGIN { exit !(seconds + 0 <= most + 0) }' ||
+    complain "a loss was noticed after ${seconds:-nothing} s, not within $2 s"
+}
+
+# expect_alone: within some seconds, no process of ours is left.
 expect_alone() {
-  await 1 no_strays || complain "processes are left: $(for pid in $(strays); do tr '\0' ' ' < "/proc/$pid/cmdline"; done)"
+  await 4 no_strays || complain "processes are left: $(for pid in $(strays); do tr '\0' ' ' < "/proc/$pid/cmdline"; done)"
 }
 end_strays() {
   local pid

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 write_job 6400 16
 # A step takes a while, so that a loss meets the run in its midst, however busy the machine.
-slowly=(faults.inject.compute=constant:1 faults.inject.unit='2 ms')
+slowly=(faults.inject.compute=constant:1 faults.inject.unit='5 ms')
 
 # lose ROLE RANK SIGNAL: in the midst of the run that was begun.
 lose() {
@@ -14,20 +14,21 @@ lose() {
 
 # Stopping (the default): exit code 7, a last line with role, rank and phase, and a sound checkpoint.
 mapfile -t words < <(set_words topology.workers=2 topology.servers=2 train.optimizer.type=adam checkpoint.every='20 step' train.epochs=2 faults.max_restarts=0 "${slowly[@]}")
-run run job.yaml --out whole -q "${words[@]}"
+run run job.yaml --out whole -q "${words[@]}" "${quick[@]}"
 expect_exit 0
 for role in worker server worker server; do
   rank=$((RANDOM % 2))
   begin cut "${words[@]}"
   await 20 compgen -G "cut/checkpoints/step-*" || complain "no checkpoint came"
   lose cut $role $rank KILL
-  await_end 2
+  await_end 10
   expect_exit 7
+  noticed_within cut 2
   expect_last "$role $rank (pid [0-9]*) was killed by signal 9 (SIGKILL) at step [0-9]* while [a-z]*"
   expect_alone
   grep -q '"event":"fault"' cut/metrics.jsonl || complain "the metrics tell of no fault"
   [ "$(value cut/summary.json exit_code)" = 7 ] || complain "the summary's exit code is $(value cut/summary.json exit_code)"
-  run resume cut -q
+  run resume cut -q "${quick[@]}"
   expect_exit 0
   same_weights whole cut
   rm -rf cut
@@ -41,9 +42,11 @@ expect_exit 7
 expect_last 'worker 1 .*was stopped by signal 19 (SIGSTOP) for 1 s at step [0-9]* while'
 expect_alone
 begin held "${words[@]}"
-lose held worker 0 STOP
+await_step held 20
+held=$(pid_of held worker 0)
+kill -STOP "$held"
 sleep 0.3
-kill -CONT "$(pid_of held worker 0)"
+kill -CONT "$held"
 await_end 30
 expect_exit 0
 same_weights whole held
@@ -53,7 +56,7 @@ rm -rf frozen held
 begin orphans "${words[@]}"
 await_step orphans 20
 kill -9 "$leader"
-await_end 2
+await_end 5
 expect_alone
 rm -rf orphans
 
@@ -94,8 +97,9 @@ done
 # Fewer than min_workers: 7.
 begin few --set "${slowly[0]}" --set "${slowly[1]}" --set topology.workers=2 --set faults.on_worker_loss=continue --set faults.min_workers=2
 lose few worker 1 KILL
-await_end 2
+await_end 10
 expect_exit 7
+noticed_within few 2
 expect_last 'worker 1'
 expect_alone
 finish

@@ -3,13 +3,13 @@
 . "$(dirname "$0")/lib.sh"
 write_job 6400 16
 # A step takes a while, so that a loss meets the run in its midst, however busy the machine.
-slowly=(faults.inject.compute=constant:1 faults.inject.unit='2 ms')
+slowly=(faults.inject.compute=constant:1 faults.inject.unit='4 ms')
 
 # Under every policy: a random worker, at a random step; the others go on to the end, and the promise is kept.
 survives() {
   local lost=$((RANDOM % 3))
   begin on "$@"
-  await_step on $((10 + RANDOM % 250))
+  await_step on $((10 + RANDOM % 150))
   ran+=": worker $lost is killed at step $(grep '"event":"step"' on/metrics.jsonl | tail -n 1 | sed -n 's/.*"step":\([0-9]*\).*/\1/p')"
   kill -9 "$(pid_of on worker $lost)"
   local what=$ran

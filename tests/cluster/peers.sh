@@ -147,19 +147,20 @@ resumes() {
   rm -rf whole cut
   train whole "$@"
   expect_exit 0
-  begin cut "${flags[@]}"
+  begin cut "${flags[@]}" "${slow[@]}"
   await_step cut $((20 + RANDOM % 100))
   kill -INT "$leader"
   await_end 5
   ran="a run of $* that is stopped"
   expect_exit 130
-  begin_resume cut
+  begin_resume cut "${quick[@]}"
   await_end 20
   ran="dtrain resume of a run of $*"
   expect_exit 0
   same_weights whole cut
 }
 write_job 64000 32  # 2000 steps an epoch
+slow_by '2 ms'
 resumes topology.workers=3 train.optimizer.type=nesterov train.schedule.type=cosine
 resumes topology.workers=3 sync.policy=local sync.period=7 "${adam[@]}"
 resumes topology.workers=2 sync.policy=bmuf sync.period=5 train.optimizer.type=nesterov

@@ -170,7 +170,7 @@ rm -rf slow
 # quorum with a slow rank: its steps are given up, what comes late is counted, and so are rows that nobody learned.
 write_job 480 32
 kept slow topology.workers=3 topology.servers=2 sync.policy=quorum sync.quorum=2 \
-  faults.inject.compute=slow:1,8,0 faults.inject.unit='5 ms'
+  faults.inject.compute=slow:1,30,0 faults.inject.unit='5 ms'
 abandoned=$(number slow abandoned_steps)
 [ "$abandoned" -ge 20 ] || complain "worker 0 gave up $abandoned of its 30 steps and more"
 [ "$(worker slow 0 rows)" -le 64 ] || complain "worker 0 learned $(worker slow 0 rows) rows"

@@ -2,7 +2,7 @@
 # Roles from outside when the run goes back to its last checkpoint: they join anew, or leave their place to others.
 . "$(dirname "$0")/lib.sh"
 write_job 6400 16
-slowly=(faults.inject.compute=constant:1 faults.inject.unit='2 ms')
+slowly=(faults.inject.compute=constant:1 faults.inject.unit='4 ms')
 mapfile -t all < <(set_words topology.workers=2 topology.servers=2 train.optimizer.type=adam train.epochs=1 checkpoint.every='20 step' "${slowly[@]}")
 outside=(--set topology.external=1 --set topology.external_servers=1 --listen 'tcp://127.0.0.1:*')
 
@@ -28,11 +28,11 @@ gather() {
 
 # leaves NAME PID: it ended in peace.
 leaves() {
-  await_end 5 "$2"
+  await_end 8 "$2"
   [ "$code" -eq 0 ] || complain "the $1 from outside ended with $code: $(cat "$1")"
 }
 
-run run job.yaml --out whole -q "${all[@]}"
+run run job.yaml --out whole -q "${all[@]}" "${quick[@]}"
 expect_exit 0
 for token in '' '--token-file token'; do
   # They stay when a local role is lost, and join again by themselves.
@@ -78,7 +78,7 @@ leaves worker "$joiner"
 leaves server "$server"
 
 # Nobody comes: 6, and all are told.
-gather lonely --set 'faults.join_within=4 s'
+gather lonely --set 'faults.join_within=8 s'
 kill -9 "$server"
 await_end 20
 expect_exit 6
@@ -92,11 +92,11 @@ gather waiting
 kill -9 "$server"
 command_of server 2
 kill -INT "$leader"
-await_end 5
+await_end 10
 expect_exit 130
-await_end 5 "$worker"
+await_end 8 "$worker"
 expect_alone
-run resume waiting -q --set topology.external=0 --set topology.external_servers=0
+run resume waiting -q "${quick[@]}" --set topology.external=0 --set topology.external_servers=0
 expect_exit 0
 same_weights whole waiting
 gather late --max-time '6 s'

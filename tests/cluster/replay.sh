@@ -85,21 +85,22 @@ refused 'sync.eager' fresh/trace.jsonl topology.workers=2 sync.policy=ssp sync.e
 
 # Stopped and resumed: neither part is a whole run.
 write_job 6400 16
+slow_by '5 ms'
 mapfile -t words < <(set_words "${asp[@]}" checkpoint.every='5 step')
-begin cut --record "${words[@]}"
+begin cut --record "${words[@]}" "${slow[@]}"
 await_step cut $((30 + RANDOM % 100))
 kill -INT "$leader"
-await_end 5
+await_end 15
 refused 'is no whole recording' cut/trace.jsonl "${asp[@]}"
-run resume cut --record -q
+run resume cut --record -q "${quick[@]}"
 expect_exit 0
 refused 'was recorded when a run was resumed' cut/trace-2.jsonl "${asp[@]}"
 
 mapfile -t quorum < <(set_words topology.workers=3 topology.servers=2 sync.policy=quorum sync.quorum=2)
-begin short --record "${quorum[@]}"
+begin short --record "${quorum[@]}" "${slow[@]}"
 await_step short $((30 + RANDOM % 100))
 kill -INT "$leader"
-await_end 5
+await_end 15
 run run job.yaml --out no --replay short/trace.jsonl -q "${quorum[@]}"
 expect_exit 4
 expect_last 'the recording ends before step'
@@ -109,16 +110,16 @@ rm -rf no
 # A replay that is stopped ends.
 mapfile -t words < <(set_words "${asp[@]}" train.clip_norm=0.3 checkpoint.every='5 step')
 run run job.yaml --out full --record -q "${words[@]}"
-begin half "${words[@]}" --replay full/trace.jsonl
+begin half "${words[@]}" "${slow[@]}" --replay full/trace.jsonl
 await_step half $((30 + RANDOM % 100))
 kill -INT "$leader"
-await_end 5
+await_end 15
 [ "$code" -eq 130 ] || complain "exit code $code after SIGINT; stderr: $(cat "$scratch/stderr")"
 expect_alone
 
 # A worker was lost: neither is that.
 mapfile -t lossy < <(set_words "${asp[@]}")
-begin lost --record "${lossy[@]}" --set faults.on_worker_loss=continue
+begin lost --record "${lossy[@]}" "${slow[@]}" --set faults.on_worker_loss=continue
 await_step lost $((30 + RANDOM % 100))
 kill -9 "$(pid_of lost worker 1)"
 await_end 20

@@ -3,16 +3,17 @@
 . "$(dirname "$0")/lib.sh"
 
 write_job 6400 16  # 400 steps an epoch
+slow_by '2 ms'
 
 # ended FOLDER SIGNAL WORD...: begins a run, ends it in its midst; its exit code is in $code.
 ended() {
   local folder=$1 signal=$2
   shift 2
-  begin "$folder" "$@"
+  begin "$folder" "$@" "${slow[@]}"
   await 20 compgen -G "$folder/checkpoints/step-*" || complain "no checkpoint came; stderr: $(cat "$scratch/stderr")"
   await_step "$folder" $((20 + RANDOM % 150))
   if [ "$signal" = KILL ]; then kill -9 -- "-$leader"; else kill "-$signal" "$leader"; fi
-  await_end 5
+  await_end 15
 }
 
 # trial SIGNAL CODE SEED TOPOLOGY...
@@ -28,7 +29,7 @@ trial() {
   if [ "$signal" != KILL ]; then
     [ "$(value cut/summary.json status)" = stopped ] || complain "the summary says $(value cut/summary.json status)"
   fi
-  run resume cut -q
+  run resume cut -q "${quick[@]}"
   expect_exit 0
   same_weights whole-"$1" cut
   rm -rf cut
@@ -53,13 +54,13 @@ rm -rf whole-* cut
 # Out of time: 75, and on with `run --out X --resume`, which also begins a run that is not there yet.
 write_job 6400 16
 for topology in 'topology.servers=0' 'topology.servers=1'; do
-  words=(--set "$topology" --set train.epochs=150 --set output.log_every=50 --set train.optimizer.type=adam)
-  run run job.yaml --out cut --resume -q "${words[@]}" --max-time '300 ms'
+  words=(--set "$topology" --set train.epochs=1500 --set output.log_every=50 --set train.optimizer.type=adam)
+  run run job.yaml --out cut --resume -q "${words[@]}" --max-time '1 s'
   expect_exit 75
   [ "$(value cut/summary.json status)" = stopped ] || complain "the summary says $(value cut/summary.json status)"
   expect_alone
   at=$(value cut/summary.json steps)
-  run run job.yaml --out cut --resume -q "${words[@]}" --max-time '200 ms'
+  run run job.yaml --out cut --resume -q "${words[@]}" --max-time '1 s'
   expect_exit 75
   [ "$(value cut/summary.json steps)" -gt "$at" ] || complain "$at steps, then $(value cut/summary.json steps)"
   run run job.yaml --out cut -q "${words[@]}"
@@ -74,8 +75,8 @@ for topology in 'topology.servers=0' 'topology.servers=2'; do
   kill -INT "$leader"
   await_line 5 "$scratch/stderr" 'once more ends at once'
   once_more() { kill -INT "$leader" 2> /dev/null; gone "$leader"; }
-  await 2 once_more || complain "does not end at once"
-  await_end 1
+  await 5 once_more || complain "does not end at once"
+  await_end 5
   expect_exit 130
   expect_alone
   rm -rf cut

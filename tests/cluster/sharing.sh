@@ -82,7 +82,7 @@ for mode in "${modes[@]}" replicate; do
     expect_exit 0
     same_weights whole outside
   fi
-  await_end 3 $joiner
+  await_end 10 $joiner
   rm -rf outside
 done
 expect_alone
@@ -98,11 +98,12 @@ expect_exit 0
 write_job 6400 32
 for mode in peer central staged; do
   begin lost --set data.sharing=$mode --set topology.workers=3 --set faults.on_worker_loss=continue --set train.epochs=3 \
-    --set faults.inject.compute=constant:1 --set faults.inject.unit='2 ms'
+    --set faults.inject.compute=constant:1 --set faults.inject.unit='4 ms'
   await_step lost 20
   kill -9 "$(pid_of lost worker 1)"
   await_end 60
   expect_exit 0
+  grep -q '"event":"fault"' lost/metrics.jsonl || complain "$mode: it lost nobody"
   [ "$(value lost/summary.json steps)" = 600 ] || complain "$mode: the run ended at step $(value lost/summary.json steps)"
   rm -rf lost
 done
@@ -117,3 +118,4 @@ await_end 20
 expect_exit 7
 grep -q 'loader 0' "$scratch/stderr" || complain "the loader is not named: $(cat "$scratch/stderr")"
 expect_alone
+finish

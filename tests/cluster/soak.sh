@@ -22,7 +22,7 @@ draw_run() {
   kind=$drawn
   workers=$((3 + RANDOM % 2)) servers=0 policy=bsp losses=stop
   one_of 0 0 3
-  words=(checkpoint.every='20 step' faults.stalled_after='1 s' faults.max_restarts=$drawn)
+  words=(checkpoint.every='20 step' faults.stalled_after='2 s' faults.max_restarts=$drawn)
   words+=(faults.inject.compute=constant:1 faults.inject.unit='1 ms')
   case $kind in
     servers)

@@ -88,15 +88,16 @@ ends unclipped topology.servers=0 train.optimizer.learning_rate=1
 
 # What was begun on one grid goes on on another, or in one process.
 epochs=120
+slow_by '2 ms'
 # stopped KEY=VALUE...: a run into the folder cut, stopped in its midst.
 stopped() {
   local words
   rm -rf cut
   mapfile -t words < <(set_words "$@")
-  begin cut "${words[@]}"
+  begin cut "${words[@]}" "${slow[@]}"
   await_step cut $((30 + RANDOM % 100))
   kill -INT "$leader"
-  await_end 5
+  await_end 15
   [ "$code" -eq 130 ] || complain "exit code $code after SIGINT; stderr: $(cat "$scratch/stderr")"
   expect_alone
 }
@@ -106,7 +107,7 @@ goes_on() {
   stopped train.micro_batches=4 $1 train.epochs=$epochs
   shift
   mapfile -t words < <(set_words "$@")
-  run resume cut -q "${words[@]}"
+  run resume cut -q "${quick[@]}" "${words[@]}"
   expect_exit 0
   same_weights whole cut
 }
@@ -131,7 +132,7 @@ for moment in 0.1 0.2 0.3 0.4 0.5 0.6; do
     rm -rf cut
     mapfile -t words < <(set_words $(grid $parts) train.micro_batches=1 train.epochs=4000)
     begin cut "${words[@]}" --max-time "$moment s"
-    await_end 5
+    await_end 15
     [ "$code" -eq 75 ] || complain "exit code $code after $moment s on a grid of $parts; stderr: $(cat "$scratch/stderr")"
     expect_alone
   done
@@ -150,18 +151,18 @@ done
 # may be there before the step's own layers are asked for.
 for period in 3 1; do
   stopped $(grid 2 2 1) sync.policy=easgd sync.period=3 train.epochs=120 checkpoint.every='7 step'
-  begin_resume cut -q --set sync.period=$period
+  begin_resume cut -q "${quick[@]}" --set sync.period=$period
   await_end 30
   expect_exit 0
   expect_alone
 done
 
 # With more who share the rows it goes on too, though not to the same bits.
-slow='train.epochs=120 train.optimizer.learning_rate=1e-3'
-ends whole topology.servers=0 train.micro_batches=1 $slow
-stopped $(grid 1 2 1) train.micro_batches=1 $slow
+more='train.epochs=120 train.optimizer.learning_rate=1e-3'
+ends whole topology.servers=0 train.micro_batches=1 $more
+stopped $(grid 1 2 1) train.micro_batches=1 $more
 mapfile -t words < <(set_words $(grid 2 1 1) topology.servers=1)
-run resume cut "${words[@]}"
+run resume cut "${quick[@]}" "${words[@]}"
 expect_exit 0
 expect_part stderr 'were 1 when the checkpoint was written and are 2 now'
 near whole cut
@@ -170,7 +171,7 @@ near whole cut
 begin dead $(set_words $(grid 2 2 1) train.epochs=400)
 await_step dead 5
 kill -9 "$(pid_of dead worker 2)"
-await_end 5
+await_end 15
 [ "$code" -eq 7 ] || complain "exit code $code instead of 7"
 expect_last 'worker 2'
 expect_alone

@@ -62,7 +62,7 @@ write_job 6400 16
 mapfile -t common < <(set_words train.optimizer.type=adam train.clip_norm=1)
 run run job.yaml --out whole -q "${common[@]}" --set topology.workers=3 --set topology.servers=2
 expect_exit 0
-slow=(--set faults.inject.compute=constant:1 --set 'faults.inject.unit=5 ms')
+slow_by '5 ms'
 three='[{host: b, workers: 1, servers: 1}, {host: localhost, workers: 1}, {host: root@c, workers: 1, servers: 1}]'
 
 # start RUN HOSTS WORD...: the run, in the first namespace.
@@ -107,25 +107,25 @@ expect_line stdout 'job.yaml: ok: 1 worker and 1 server on b, 1 worker on localh
 
 # A host that is not there, one that does not answer, and one without dtrain.
 start gone '[{host: b, workers: 1}, {host: node7, workers: 1}, {host: localhost, servers: 1}]'
-await_end 20
+await_end 30
 expect_exit 6
 expect_last 'worker 1: ssh to node7 ended with status 255: ssh: connect to host node7 port 22: No route to host'
 expect_alone
-start mute '[{host: b, workers: 1}, {host: hangs, workers: 1}, {host: localhost, servers: 1}]' --set 'faults.join_within=3 s'
-await_end 20
+start mute '[{host: b, workers: 1}, {host: hangs, workers: 1}, {host: localhost, servers: 1}]' --set 'faults.join_within=8 s'
+await_end 30
 expect_exit 6
 expect_last 'had not joined: worker 1 on hangs'
 expect_alone
 start bare '[{host: b, workers: 1}, {host: localhost, servers: 1}]' --set topology.program=/nowhere/dtrain
-await_end 20
+await_end 30
 expect_exit 6
 expect_last 'ssh to b ended with status 127: .*nowhere.*topology.program'
 expect_alone
 
 # The run cannot be reached from there: who waits to join ends with it all the same.
 start deaf '[{host: b, workers: 1}, {host: c, workers: 1}, {host: localhost, servers: 1}]' --listen 'tcp://127.0.0.1:*' \
-  --set 'faults.join_within=3 s'
-await_end 20
+  --set 'faults.join_within=8 s'
+await_end 30
 expect_exit 6
 expect_last 'had not joined: worker 0 on b, worker 1 on c'
 await 3 no_strays || complain "roles that never joined are left"

@@ -35,7 +35,7 @@ done
 
 # Killed before the first checkpoint it begins anew, to the same bits.
 more=(--at 5 --json)
-verified topology.servers=1 checkpoint.every='150 step'
+verified topology.servers=1 checkpoint.every='190 step'
 expect_exit 0
 expect_part stdout '"resumed_from": 0'
 expect_part stdout '"equal_weights_promised": true'

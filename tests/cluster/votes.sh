@@ -105,12 +105,14 @@ for where in topology.servers=2 topology.kind=ring; do
 done
 
 # A worker is lost, and the others go on.
-begin lost $(set_words "${vote[@]}" topology.workers=3 topology.servers=3 train.epochs=2 sync.vote_feedback=true faults.on_worker_loss=continue)
+slow_by '2 ms'
+begin lost "${slow[@]}" $(set_words "${vote[@]}" topology.workers=3 topology.servers=3 train.epochs=2 sync.vote_feedback=true faults.on_worker_loss=continue)
 await_step lost 60
 kill -9 "$(pid_of lost worker 1)"
 await_end 20
 ran='a run that lost a worker'
 expect_exit 0
+grep -q '"event":"fault"' lost/metrics.jsonl || complain "it lost nobody"
 correct=$(value lost/summary.json accuracy)
 awk -v correct="${correct:-0}" 'BEGIN { exit !(correct > 0.5) }' || complain "the accuracy is ${correct:-not told}"
 expect_alone
