@@ -1,6 +1,7 @@
 #include "role/coordinator.hpp"
 
 #include <csignal>
+#include <utility>
 
 #include "base/text.hpp"
 #include "job/places.hpp"
@@ -29,7 +30,7 @@ std::vector<RoleReport> Coordinator::run() {
     train_all();
     conclude_strangers();
   } catch (const Setback&) {
-    kill_children();
+    leave_attempt();
     throw;
   } catch (const Error& error) {
     tell_all(wire::Type::abort);
@@ -41,6 +42,18 @@ std::vector<RoleReport> Coordinator::run() {
     throw;
   }
   return reports();
+}
+
+/// What was being saved may fail: then there is no next attempt.
+void Coordinator::leave_attempt() {
+  kill_children();
+  try {
+    course_.go_back();
+  } catch (const Error& error) {
+    tell_all(wire::Type::abort);
+    note_fault(error);
+    throw;
+  }
 }
 
 /// A disk that is full may be the very fault.
@@ -99,6 +112,13 @@ void Coordinator::announce() {
   if (job::grows(topology)) announce_place(wire::Role::worker, true);
 }
 
+/// Of those who were to join the next attempt: they are gone too, it seems, and others may take their places.
+void Coordinator::announce_missing() {
+  for (const Member& member : roster_.all())
+    if (member.external && member.ticket.empty() && member.state == Member::State::expected)
+      announce_place(member.role);
+}
+
 /// `invites`: to a place that may stay empty.
 void Coordinator::announce_place(wire::Role role, bool invites) {
   std::string flags;
@@ -116,6 +136,7 @@ void Coordinator::announce_place(wire::Role role, bool invites) {
 void Coordinator::form() {
   const Deadline deadline(Seconds(plan_.job.faults.join_within));
   Clock::time_point reminded = Clock::now();
+  bool announced_again = false;
   while (!roster_.all_in(Member::State::ready)) {
     if (deadline.passed())
       fail(Kind::formation, "after {} (faults.join_within) these had not joined: {}",
@@ -125,6 +146,7 @@ void Coordinator::form() {
           .with_code(course_.stop_code());
     if (Clock::now() - reminded > std::chrono::seconds(5)) {
       course_.request().log.info("still waiting for {}", roster_.missing(Member::State::ready));
+      if (setback_ != nullptr && !std::exchange(announced_again, true)) announce_missing();
       reminded = Clock::now();
     }
     pump(100);

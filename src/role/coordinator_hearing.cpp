@@ -62,11 +62,16 @@ void Coordinator::hear(Knock& knock) {
   }
 }
 
-void Coordinator::admit(const Knock& knock) {
+void Coordinator::admit(Knock& knock) {
   const auto refuse = [&](const std::string& why) {
     doors_.send(knock.from, wire::Type::refused, pack(Failure{static_cast<int>(Kind::formation), why}));
   };
-  check_connections();  // one that ended before this one began may have had its descriptor
+  try {
+    check_connections();  // one that ended before this one began may have had its descriptor
+  } catch (const Setback&) {
+    if (knock.from.door > 0) doors_.put_back(std::move(knock));  // for the next attempt
+    throw;
+  }
   const std::optional<Join> join = unpack_join(knock.message.text());
   const bool known = join && doors_.admits(knock.from, *join, knock.message);
   const std::string why = join ? "the secret is wrong" : "the join message cannot be read";
@@ -86,6 +91,7 @@ void Coordinator::admit(const Knock& knock) {
 }
 
 void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) {
+  const Member::State before = member.state;
   member.address = knock.from;
   member.descriptor = knock.message.descriptor;
   member.incarnation = knock.message.header.incarnation;
@@ -114,8 +120,8 @@ void Coordinator::welcome(Member& member, const Knock& knock, const Join& join) 
     lies->readers->fetch_add(1, std::memory_order_relaxed);
     welcome.probe_block = lies->block, welcome.probe_place = lies->place;
   }
-  if (!doors_.send(member.address, wire::Type::welcome, pack(welcome))) {  // it is gone already
-    member.state = Member::State::expected;
+  if (!doors_.send(member.address, wire::Type::welcome, pack(welcome))) {
+    member.state = before;  // it is gone already
     return;
   }
   course_.metrics().write({{"event", "role"},

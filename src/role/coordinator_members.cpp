@@ -38,8 +38,10 @@ void Coordinator::check_connections() {
     for (Member& member : roster_.all())
       if (member.external && member.present() && member.address.door == gone->first &&
           member.descriptor == gone->second) {
+        const std::uint64_t incarnation = member.incarnation;
         while (auto knock = doors_.receive()) hear(*knock);
-        if (member.state != Member::State::left) lose(member, broken_connection(member));
+        // By what it said it may be lost already, and there may be another in its place.
+        if (member.present() && member.incarnation == incarnation) lose(member, broken_connection(member));
         break;  // who has the descriptor now, if anybody, came later
       }
 }
@@ -93,7 +95,7 @@ void Coordinator::check_standstill() {
            Clock::now() - member.last_beat < Seconds(1);
   };
   for (const Member& member : roster_.all())
-    if (member.present() && (!training_ || !waits(member))) moved_ = Clock::now();
+    if (member.present() && (!training_ || (member.active && !waits(member)))) moved_ = Clock::now();
   const Seconds still = Clock::now() - std::max(moved_, forgiven_), allowed(stalls * plan_.job.faults.stalled_after);
   if (still <= allowed) return;
   std::vector<std::string> all;
@@ -108,6 +110,7 @@ void Coordinator::check_standstill() {
 }
 
 void Coordinator::lose(Member& member, const std::string& how) {
+  if (last_seen_ || all_told_) return void(member.state = Member::State::lost);  // missed by nobody any more
   if (replace_server(member, how)) return;
   if (!member.active) return drop_newcomer(member, how);
   const Remedy remedy = remedy_for(member);

@@ -122,7 +122,6 @@ std::vector<RoleReport> run_cluster(Course& course) {
     } catch (const Setback& again) {
       setback = again;
     }
-    course.go_back();
     doors.renew();
   }
 }

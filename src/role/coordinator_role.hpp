@@ -59,6 +59,7 @@ class Coordinator {
 
  private:
   void train_all();
+  void leave_attempt();
   void note_fault(const Error& error);
   void spawn();
   void spawn_elsewhere();
@@ -69,6 +70,7 @@ class Coordinator {
   std::string broken_connection(Member& member);
   launch::Command command_of(const Member& member) const;
   void announce();
+  void announce_missing();
   void announce_place(wire::Role role, bool invites = false);
   void form();
   void start();
@@ -87,7 +89,7 @@ class Coordinator {
 
   void pump(int timeout_ms);
   void hear(Knock& knock);
-  void admit(const Knock& knock);
+  void admit(Knock& knock);
   void welcome(Member& member, const Knock& knock, const Join& join);
   std::vector<std::string> binds(const Member& member, const wire::Message& message, const char* kind) const;
   int cell_of(const Member& member) const;

@@ -31,6 +31,7 @@ Doors::Doors(wire::Context& context, std::uint64_t nonce, const Outer& outer, co
 }
 
 void Doors::renew() {
+  for (Door& door : doors_) door.socket.retire(self_.nonce);
   self_.nonce = entropy();
   self_.epoch = 0;
   run_secret_ = wire::make_secret();
@@ -50,6 +51,11 @@ bool Doors::send(const Address& to, wire::Type type, std::string_view payload, s
 }
 
 std::optional<Knock> Doors::receive() {
+  if (!put_back_.empty()) {
+    Knock knock = std::move(put_back_.front());
+    put_back_.pop_front();
+    return knock;
+  }
   for (std::size_t d = 0; d < doors_.size(); ++d)
     if (auto message = doors_[d].socket.receive(self_.nonce)) return Knock{{d, message->peer}, std::move(*message)};
   return std::nullopt;

@@ -42,7 +42,7 @@ class Doors {
   /// Throws Error(Kind::environment) if an endpoint cannot be had.
   Doors(wire::Context& context, std::uint64_t nonce, const Outer& outer, const Log& log);
 
-  /// For another attempt at the run: what is still on its way from the last one is refused. The token stays as it is.
+  /// For another attempt at the run: what is still on its way from the last one is dropped. The token stays as it is.
   void renew();
 
   const std::string& local_endpoint() const { return local_endpoint_; }
@@ -60,6 +60,8 @@ class Doors {
 
   bool send(const Address& to, wire::Type type, std::string_view payload, std::uint64_t rows = 0);
   std::optional<Knock> receive();
+  /// It is received once more, before all others.
+  void put_back(Knock knock) { put_back_.push_back(std::move(knock)); }
   /// The descriptor of a connection that ended since, with its door.
   std::optional<std::pair<std::size_t, int>> disconnected();
   /// Whoever came by this message is a member and may stay.
@@ -88,6 +90,7 @@ class Doors {
   std::unique_ptr<wire::Authenticator> authenticator_;
   std::string run_secret_;
   std::deque<Door> doors_;
+  std::deque<Knock> put_back_;
   std::string local_endpoint_, outer_endpoint_;
   Strangers strangers_;
   /// What of them has been told of.

@@ -20,6 +20,9 @@ void Gossip::start(const Start& start) {
   if (has_own_state_) common_ = Arena(plan_.layout.total);
   connect(start, [this](int to) { return sync::offers(to) != sync::offers(rank_); });
   await_load(static_cast<std::uint64_t>(plan_.layout.total) * (1 + (has_own_state_ ? own_->arenas() : 0)));
+  may_answer_ = true;
+  for (const int rank : everyone_)
+    if (sync::offers(rank)) answer(rank);
 }
 
 /// What all begin with is what each begins with, unless it goes on from weights of its own.
@@ -111,13 +114,15 @@ bool Gossip::take(wire::Message& message) {
   if (type != (sync::offers(from) ? wire::Type::offer : wire::Type::answer)) return false;
   Inbox& inbox = inboxes_[static_cast<std::size_t>(from)];
   if (inbox.complete() || !inbox.add(plan_.slices.front(), std::move(message))) return false;
-  if (inbox.complete() && type == wire::Type::offer) answer(from);
+  if (type == wire::Type::offer) answer(from);
   return true;
 }
 
-/// With the weights from before, so that both take the mean of the same two.
+/// An offer that is whole, with the weights from before, so that both take the mean of the same two. One that comes
+/// before there are weights waits for them.
 void Gossip::answer(int rank) {
   Inbox& inbox = inboxes_[static_cast<std::size_t>(rank)];
+  if (!may_answer_ || !inbox.complete()) return;
   send_weights(rank, wire::Type::answer, inbox.clock());
   own_->average_with(pieces(), inbox.floats());
   inbox.clear();

@@ -39,7 +39,8 @@ class Gossip final : public Peer {
   Arena seen_;                  ///< what an odd rank computes at
   Arena common_;                ///< loaded, where its own state is loaded too
   bool has_own_state_ = false;
-  int asking_ = 0;  ///< even ranks that have not left
+  bool may_answer_ = false;  ///< its weights are loaded
+  int asking_ = 0;           ///< even ranks that have not left
 };
 
 }  // namespace dtrain::role

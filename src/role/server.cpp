@@ -204,7 +204,7 @@ void Server::take_squares(const wire::Message& message) {
 
 void Server::obey(const wire::Message& message) {
   const wire::Type type = message.header.type;
-  if (type == wire::Type::goodbye || (type == wire::Type::abort && leaving_)) {
+  if (type == wire::Type::goodbye) {
     dismissed_ = true;
   } else if (type == wire::Type::abort) {
     fail(Kind::lost, "the coordinator ended the run");

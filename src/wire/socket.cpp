@@ -112,7 +112,7 @@ void describe_connection(Message& message, zmq::message_t& header_frame) {
   if (const char* address = zmq_msg_gets(header_frame.handle(), "Peer-Address")) message.address = address;
 }
 
-std::variant<Message, Refusal> open(Frames& frames, bool has_identity, std::uint64_t nonce) {
+std::variant<Message, Refusal> open(Frames& frames, bool has_identity) {
   const int first = has_identity ? 1 : 0;
   const int parts = frames.count - first;
   if (parts < 1 || parts > 2) return Refusal{fmt::format("a message has 1 or 2 frames, not {}", parts)};
@@ -122,7 +122,6 @@ std::variant<Message, Refusal> open(Frames& frames, bool has_identity, std::uint
   Message message;
   message.header = std::get<Header>(decoded);
   if (parts == 2) message.payload = std::move(frames.frame[first + 1]);
-  if (auto why = nonce_fault(message.header, nonce)) return Refusal{*std::move(why)};
   if (auto why = payload_fault(message.header, message.payload)) return Refusal{*std::move(why)};
   describe_connection(message, header_frame);
   return message;
@@ -164,6 +163,7 @@ Socket::Socket(Socket&& other) noexcept
       numbers_(std::move(other.numbers_)),
       counters_(other.counters_),
       refused_(other.refused_),
+      retired_(std::move(other.retired_)),
       tells_losses_(other.tells_losses_),
       mischief_(other.mischief_),
       tails_(std::exchange(other.tails_, nullptr)),
@@ -355,7 +355,11 @@ std::optional<Message> Socket::receive_now(std::uint64_t nonce,
     Frames frames;
     if (!receive_frames(socket_, frames)) return std::nullopt;
     const std::string peer = has_identity ? frames.frame[0].to_string() : std::string();
-    auto opened = open(frames, has_identity, nonce);
+    auto opened = open(frames, has_identity);
+    if (auto* message = std::get_if<Message>(&opened)) {
+      if (std::count(retired_.begin(), retired_.end(), message->header.nonce) > 0) continue;
+      if (auto why = nonce_fault(message->header, nonce)) opened = Refusal{*std::move(why)};
+    }
     if (auto* message = std::get_if<Message>(&opened))
       if (auto refusal = count_in(*message, peer)) opened = *std::move(refusal);
     if (auto* message = std::get_if<Message>(&opened))

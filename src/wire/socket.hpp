@@ -193,6 +193,9 @@ class Socket {
   /// For sockets that anybody can reach: receive() does not throw for lost messages, but says how many on the next one.
   void tell_losses() { tells_losses_ = true; }
 
+  /// What carries this nonce, of an attempt that is over, may still be on its way: it is dropped, and not counted.
+  void retire(std::uint64_t nonce) { retired_.push_back(nonce); }
+
   zmq::socket_t& get() { return socket_; }
   const Counters& counters() const { return counters_; }
   std::uint64_t refused() const { return refused_; }
@@ -215,6 +218,7 @@ class Socket {
   Numbers numbers_;
   Counters counters_;
   std::uint64_t refused_ = 0;
+  std::vector<std::uint64_t> retired_;  ///< nonces
   bool tells_losses_ = false;
   Mischief* mischief_ = nullptr;
   Tails* tails_ = nullptr;

@@ -41,6 +41,7 @@ for token in '' '--token-file token'; do
   await_end 30
   expect_exit 0
   same_weights whole stay
+  ! grep '"event":"strangers"' stay/metrics.jsonl || complain "somebody of ours counted as a stranger: $(cat "$scratch/stderr")"
   leaves worker "$worker"
   leaves server "$server"
   grep -q 'worker 1 joins anew' worker || complain "the worker from outside did not join anew: $(cat worker)"
@@ -76,6 +77,21 @@ expect_exit 0
 grep -q '"rank":1,.*"what":"takes part"\|"what":"takes part".*"rank":1' again/metrics.jsonl || complain "worker 1 did not take part again: $(cat "$scratch/stderr")"
 leaves worker "$joiner"
 leaves server "$server"
+
+# Both at once: each place is told of again.
+gather both --set faults.on_worker_loss=restart
+kill -9 "$server" "$worker"
+for role in server worker; do
+  command_of $role 2
+  join_run $role "${command[@]}"
+  declare "$role=$joiner"
+done
+await_end 30
+expect_exit 0
+same_weights whole both
+leaves server "$server"
+leaves worker "$worker"
+expect_alone
 
 # Nobody comes: 6, and all are told.
 gather lonely --set 'faults.join_within=8 s'

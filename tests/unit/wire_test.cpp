@@ -193,6 +193,22 @@ TEST_CASE("bad messages are dropped with the reason, and the good one after them
   CHECK(two.server.counters().messages_received == 2);
 }
 
+TEST_CASE("what carries the nonce of an attempt that is over is dropped, and counts as nobody's") {
+  Two two;
+  Self late = self_of(Role::worker);
+  late.nonce = 1;
+  two.worker.send(late, header_of(Type::progress), "late");
+  late.nonce = 2;
+  two.worker.send(late, header_of(Type::progress), "stranger");
+  two.worker.send(self_of(Role::worker), header_of(Type::progress), "ours");
+  two.server.tell_losses();
+  two.server.retire(1);
+  std::optional<Message> message;
+  REQUIRE(until({&two.server.get()}, [&] { return (message = two.server.receive(nonce)).has_value(); }));
+  CHECK(message->text() == "ours");
+  CHECK(two.server.refused() == 1);
+}
+
 TEST_CASE("a joiner need not know the nonce, and may learn it from the answer") {
   Two two;
   Self joiner = self_of(Role::worker);
