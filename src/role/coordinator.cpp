@@ -60,6 +60,7 @@ void Coordinator::leave_attempt() {
 void Coordinator::note_fault(const Error& error) {
   try {
     conclude_strangers();
+    if (is_wished_end(error)) return;
     end_["what"] = error.what(), end_["action"] = "stop";
     course_.fault(end_);
   } catch (const Error& second) {
@@ -68,6 +69,7 @@ void Coordinator::note_fault(const Error& error) {
 }
 
 void Coordinator::train_all() {
+  states_ = parts_of(plan_, course_.take_initial_state());
   if (plan_.job.topology.transport == job::Transport::shared_memory) probe_ = memory_.arena(1);
   spawn();
   announce();
@@ -114,9 +116,14 @@ void Coordinator::announce() {
 
 /// Of those who were to join the next attempt: they are gone too, it seems, and others may take their places.
 void Coordinator::announce_missing() {
-  for (const Member& member : roster_.all())
-    if (member.external && member.ticket.empty() && member.state == Member::State::expected)
+  bool left_out = false;  // of the one whose loss was noticed all have been told
+  for (const Member& member : roster_.all()) {
+    if (!member.external || !member.ticket.empty() || member.state != Member::State::expected) continue;
+    if (!left_out && setback_->free_place == member.role)
+      left_out = true;
+    else
       announce_place(member.role);
+  }
 }
 
 /// `invites`: to a place that may stay empty.

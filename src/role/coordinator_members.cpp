@@ -39,7 +39,7 @@ void Coordinator::check_connections() {
       if (member.external && member.present() && member.address.door == gone->first &&
           member.descriptor == gone->second) {
         const std::uint64_t incarnation = member.incarnation;
-        while (auto knock = doors_.receive()) hear(*knock);
+        while (auto knock = doors_.receive_from_members()) hear(*knock);
         // By what it said it may be lost already, and there may be another in its place.
         if (member.present() && member.incarnation == incarnation) lose(member, broken_connection(member));
         break;  // who has the descriptor now, if anybody, came later
@@ -87,15 +87,17 @@ void Coordinator::check_stalls() {
 }
 
 /// Everybody lives, everybody waits, and nobody comes further: links that are too slow for the job, or a defect of
-/// ours. Neither may last for ever. Who has not beaten just now is at work.
+/// ours. Neither may last for ever. Who has not beaten just now is at work. Until training begins form() has a
+/// deadline.
 void Coordinator::check_standstill() {
   constexpr int stalls = 30;
+  if (!training_) return void(moved_ = Clock::now());
   const auto waits = [](const Member& member) {
     return member.phase != Phase::joining && member.phase != Phase::loading && member.phase != Phase::computing &&
            Clock::now() - member.last_beat < Seconds(1);
   };
   for (const Member& member : roster_.all())
-    if (member.present() && (!training_ || (member.active && !waits(member)))) moved_ = Clock::now();
+    if (member.present() && member.active && !waits(member)) moved_ = Clock::now();
   const Seconds still = Clock::now() - std::max(moved_, forgiven_), allowed(stalls * plan_.job.faults.stalled_after);
   if (still <= allowed) return;
   std::vector<std::string> all;
@@ -116,11 +118,12 @@ void Coordinator::lose(Member& member, const std::string& how) {
   const Remedy remedy = remedy_for(member);
   if (remedy == Remedy::end) fail_lost(member, how);
   if (remedy == Remedy::back) go_back(member, how);
+  const std::string where = where_is(member);
   noticed_ = Clock::now();
   member.state = Member::State::lost;
   doors_.send(member.address, wire::Type::abort, {});  // it may live, at the other end of a link that was too slow
-  const std::string what = fmt::format("{} {} at step {} while {}; going on with {}", member.name(), how,
-                                       member.step + 1, name(member.phase), roster_.active_workers().size());
+  const std::string what =
+      fmt::format("{} {} {}; going on with {}", member.name(), how, where, roster_.active_workers().size());
   course_.progress().line("dtrain: " + what);
   course_.fault(loss_event(member, what, remedy));
   course_.tracker().drop(member.rank);

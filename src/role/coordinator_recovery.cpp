@@ -57,15 +57,18 @@ bool Coordinator::may_go_back() const {
          course_.request().recording.empty();
 }
 
-/// "worker 1 (pid 17) was killed by signal 9 (SIGKILL) at step 12 while computing"
-std::string Coordinator::loss_text(const Member& member, const std::string& how) const {
+/// "at step 12 while computing", "while loading data"
+std::string Coordinator::where_is(const Member& member) const {
   const char* doing = member.state == Member::State::expected ? "starting" : role::name(member.phase);
   const bool works = training_ && member.phase != Phase::joining;
-  const std::string where =
-      works ? fmt::format("at step {} while {}", member.step + 1, doing) : fmt::format("while {}", doing);
+  return works ? fmt::format("at step {} while {}", member.step + 1, doing) : fmt::format("while {}", doing);
+}
+
+/// "worker 1 (pid 17) was killed by signal 9 (SIGKILL) at step 12 while computing"
+std::string Coordinator::loss_text(const Member& member, const std::string& how) const {
   const std::string why = member.failure ? ": " + member.failure->message : "";
-  return fmt::format("{} (pid {}) {} {}{}", member.name(), member.child ? member.child->pid() : member.pid, how, where,
-                     why);
+  return fmt::format("{} (pid {}) {} {}{}", member.name(), member.child ? member.child->pid() : member.pid, how,
+                     where_is(member), why);
 }
 
 Json Coordinator::loss_event(const Member& member, const std::string& what, Remedy remedy) const {

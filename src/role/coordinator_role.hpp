@@ -50,7 +50,6 @@ class Coordinator {
         doors_(doors),
         roster_(plan_),
         assembly_(plan_),
-        states_(parts_of(plan_, course.take_initial_state())),
         cut_calls_(plan_),
         connections_(context_, Seconds(plan_.job.faults.join_within)) {}
 
@@ -113,6 +112,7 @@ class Coordinator {
   bool may_go_back() const;
   std::string too_often(const Member& member) const;
   bool others_can_go_on(const Member& without) const;
+  std::string where_is(const Member& member) const;
   std::string loss_text(const Member& member, const std::string& how) const;
   Json loss_event(const Member& member, const std::string& what, Remedy remedy) const;
   [[noreturn]] void go_back(const Member& member, const std::string& how);

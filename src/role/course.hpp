@@ -22,6 +22,9 @@ struct RoleReport {
   Tally tally;
 };
 
+/// Somebody wanted it: by signals, or since --max-time was over.
+inline bool is_wished_end(const Error& error) { return error.exit_code() >= static_cast<int>(Kind::out_of_time); }
+
 class Course {
  public:
   /// Looks at the data, makes the plan, and writes what a run's folder starts with.

@@ -15,8 +15,7 @@ namespace dtrain::role {
 namespace {
 
 const char* status_of(int stop_code, const Error* failure) {
-  const bool stopped = failure != nullptr && stop_code != 0 && failure->exit_code() == stop_code;  // before it began
-  if (failure != nullptr && !stopped) return "failed";
+  if (failure != nullptr) return is_wished_end(*failure) ? "stopped" : "failed";
   return stop_code == 0 ? "done" : "stopped";
 }
 

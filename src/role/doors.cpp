@@ -50,14 +50,24 @@ bool Doors::send(const Address& to, wire::Type type, std::string_view payload, s
   return doors_[to.door].socket.send(self_, header, payload, to.peer);
 }
 
-std::optional<Knock> Doors::receive() {
-  if (!put_back_.empty()) {
-    Knock knock = std::move(put_back_.front());
-    put_back_.pop_front();
-    return knock;
-  }
+std::optional<Knock> Doors::receive_next() {
   for (std::size_t d = 0; d < doors_.size(); ++d)
     if (auto message = doors_[d].socket.receive(self_.nonce)) return Knock{{d, message->peer}, std::move(*message)};
+  return std::nullopt;
+}
+
+std::optional<Knock> Doors::receive() {
+  if (put_back_.empty()) return receive_next();
+  Knock knock = std::move(put_back_.front());
+  put_back_.pop_front();
+  return knock;
+}
+
+std::optional<Knock> Doors::receive_from_members() {
+  while (auto knock = receive_next()) {
+    if (knock->from.door == 0 || knock->message.header.type != wire::Type::join) return knock;
+    put_back(std::move(*knock));
+  }
   return std::nullopt;
 }
 

@@ -60,6 +60,8 @@ class Doors {
 
   bool send(const Address& to, wire::Type type, std::string_view payload, std::uint64_t rows = 0);
   std::optional<Knock> receive();
+  /// The same, but whoever wants to join from outside is put back: for when the place may be about to be free.
+  std::optional<Knock> receive_from_members();
   /// It is received once more, before all others.
   void put_back(Knock knock) { put_back_.push_back(std::move(knock)); }
   /// The descriptor of a connection that ended since, with its door.
@@ -75,6 +77,7 @@ class Doors {
   void serve();
 
  private:
+  std::optional<Knock> receive_next();
   struct Door {
     explicit Door(wire::Socket from) : socket(std::move(from)) {}
     wire::Socket socket;

@@ -41,7 +41,8 @@ struct RunResult {
 /// otherwise not be set up as they should.
 void prepare_threads(const job::Job& job);
 
-/// Trains, evaluates, saves, reports. Throws Error; by then every child has ended and summary.json says why.
+/// Trains, evaluates, saves, reports. Throws Error; by then every child has ended and, once the run has
+/// a folder, summary.json says why.
 RunResult run_job(const RunRequest& request);
 
 }  // namespace dtrain::role

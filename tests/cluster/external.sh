@@ -110,6 +110,14 @@ expect_exit 6
 expect_last 'had not joined: worker 1'
 expect_alone
 
+# Nobody at all: nor does that count as a run that stands still.
+begin nobody -q --set topology.workers=2 --set topology.kind=ring --set topology.external=2 \
+  --listen 'tcp://127.0.0.1:*' --set 'faults.join_within=5 s' --set 'faults.stalled_after=50 ms'
+await_end 20
+expect_exit 6
+expect_last 'had not joined: worker 0, worker 1'
+expect_alone
+
 # A second joiner for one place is refused.
 begin full "${all[@]}" --set topology.external=1 --set topology.external_servers=1 --listen 'tcp://127.0.0.1:*'
 command_of worker
@@ -122,6 +130,8 @@ grep -q 'no worker is wanted' second || complain "a worker too many is told: $(c
 kill "$leader"
 await_end 5
 expect_exit 143
+grep -q '"status": "stopped"' full/summary.json || complain "a run that was stopped before it began is $(grep status full/summary.json)"
+! grep '"event":"fault"' full/metrics.jsonl || complain "a wish to stop counts as a fault"
 expect_alone
 
 # A port that is taken, and nobody at the other end.
