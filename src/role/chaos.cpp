@@ -57,4 +57,16 @@ void ChaosBook::note_done(wire::Role role, int rank, const std::string& fault) {
   life_of(role, rank).done.push_back(fault);
 }
 
+std::vector<std::string> ChaosBook::not_done() const {
+  std::vector<std::string> left;
+  for (const Fault& fault : spec_.faults) {
+    const std::string text = to_text(fault);
+    const bool done = std::any_of(lives_.begin(), lives_.end(), [&](const Life& life) {
+      return std::count(life.done.begin(), life.done.end(), text) > 0;
+    });
+    if (fault.step > 0 && !done) left.push_back(text);
+  }
+  return left;
+}
+
 }  // namespace dtrain::role

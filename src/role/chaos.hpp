@@ -46,6 +46,8 @@ class ChaosBook {
   /// happens once, however often its role begins anew.
   std::string begin_life(wire::Role role, int rank, int& life);
   void note_done(wire::Role role, int rank, const std::string& fault);
+  /// Those at a step that nobody has suffered: the run never came to it, or not with them.
+  std::vector<std::string> not_done() const;
   /// The clock of a part that this process itself plays.
   FaultClock clock(wire::Role role, int rank) const { return {spec_, role, rank, 0}; }
 

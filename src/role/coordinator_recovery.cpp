@@ -57,11 +57,12 @@ bool Coordinator::may_go_back() const {
          course_.request().recording.empty();
 }
 
-/// "at step 12 while computing", "while loading data"
+/// "at step 12 while computing"; "while loading data". Of the first steps nothing may have been told yet.
 std::string Coordinator::where_is(const Member& member) const {
   const char* doing = member.state == Member::State::expected ? "starting" : role::name(member.phase);
-  const bool works = training_ && member.phase != Phase::joining;
-  return works ? fmt::format("at step {} while {}", member.step + 1, doing) : fmt::format("while {}", doing);
+  if (!training_) return fmt::format("while {}", doing);
+  if (member.phase == Phase::joining) return "before its first report";
+  return fmt::format("at step {} while {}", member.step + 1, doing);
 }
 
 /// "worker 1 (pid 17) was killed by signal 9 (SIGKILL) at step 12 while computing"

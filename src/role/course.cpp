@@ -248,6 +248,8 @@ void Course::conclude() {
   while (!last_ && aside_->outstanding() > 0) settle(aside_->wait());
   if (!last_) fail(Kind::internal, "the run ended without a last snapshot");
   store::save_model(folder_.path() / "model.safetensors", plan_.job.model, survey_.encoding, last_->weights.span());
+  for (const std::string& fault : chaos_.not_done())
+    request_.log.warn("--chaos: {} never came: the run ended before", fault);
 }
 
 }  // namespace dtrain::role

@@ -97,6 +97,12 @@ expect_exit 5
 expect_last 'No space left on device'
 [ "$(ls on/checkpoints | wc -l)" -eq 1 ] || complain "there are other checkpoints than one: $(ls on/checkpoints)"
 
+# What never came is told of.
+break_it kill:worker.1@20,delay:worker.1@5000 faults.on_worker_loss=continue
+expect_exit 0
+expect_part stderr 'delay:worker.1@5000:0.02s never came'
+! grep 'kill:worker.1@20 never came' "$scratch/stderr" || complain 'what came counts as if it had not'
+
 # Words that cannot be meant are refused before anything is made.
 rm -rf on
 run run job.yaml --out on --chaos kill:worker.9 --set topology.workers=2

@@ -185,4 +185,5 @@ TEST_CASE("a fault at a step that was done is not done again in the next life of
   CHECK(life == 0);
   CHECK(book.begin_life(Role::server, 1, life).empty());
   CHECK(book.begin_life(Role::loader, 0, life).empty());
+  CHECK(book.not_done() == std::vector<std::string>{"stop:server.0@5"});
 }
