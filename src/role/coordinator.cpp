@@ -27,10 +27,9 @@ Doors::Outer Coordinator::outer_door(const Course& course) {
 
 std::vector<RoleReport> Coordinator::run() {
   try {
-    train_all();
+    attempt();
     conclude_strangers();
   } catch (const Setback&) {
-    leave_attempt();
     throw;
   } catch (const Error& error) {
     tell_all(wire::Type::abort);
@@ -44,14 +43,13 @@ std::vector<RoleReport> Coordinator::run() {
   return reports();
 }
 
-/// What was being saved may fail: then there is no next attempt.
-void Coordinator::leave_attempt() {
-  kill_children();
+/// What was being saved when it goes back may fail: then there is no next one.
+void Coordinator::attempt() {
   try {
+    train_all();
+  } catch (const Setback&) {
+    kill_children();
     course_.go_back();
-  } catch (const Error& error) {
-    tell_all(wire::Type::abort);
-    note_fault(error);
     throw;
   }
 }
@@ -192,7 +190,6 @@ void Coordinator::train() {
 /// Everybody has done all there is to do: they say what it took, and go.
 void Coordinator::part() {
   tell_all(wire::Type::goodbye);
-  all_told_ = true;
   for (Member& member : roster_.all())  // whoever has not joined yet hears of nothing
     if (member.child && member.state == Member::State::expected)
       member.child->signal(SIGKILL), member.vacate(Member::State::lost);
@@ -227,7 +224,7 @@ void Coordinator::pump(int timeout_ms) {
   doors_.serve();
   while (auto knock = doors_.receive()) hear(*knock);
   collect_snapshots();
-  if (all_told_ || last_seen_) return;  // all is done: who is lost now is missed by nobody
+  if (last_seen_) return;  // all is done: who is lost now is missed by nobody
   check_children();
   check_connections();
   check_stops();

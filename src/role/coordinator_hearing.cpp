@@ -84,7 +84,7 @@ void Coordinator::admit(Knock& knock) {
         "no {} is wanted from outside any more (topology.external: {}, topology.external_servers: {}, "
         "topology.max_workers: {})",
         wire::name(join->role), plan_.job.topology.external, plan_.job.topology.external_servers, plan_.places()));
-  if (member->state == Member::State::vacant && (stop_told_ || all_told_)) return refuse("the run is about to end");
+  if (member->state == Member::State::vacant && (stop_told_ || last_seen_)) return refuse("the run is about to end");
   if (member->state != Member::State::expected && member->state != Member::State::vacant)
     return refuse(member->name() + " has joined already");
   welcome(*member, knock, *join);

@@ -112,7 +112,7 @@ void Coordinator::check_standstill() {
 }
 
 void Coordinator::lose(Member& member, const std::string& how) {
-  if (last_seen_ || all_told_) return void(member.state = Member::State::lost);  // missed by nobody any more
+  if (last_seen_) return void(member.state = Member::State::lost);  // missed by nobody any more
   if (replace_server(member, how)) return;
   if (!member.active) return drop_newcomer(member, how);
   const Remedy remedy = remedy_for(member);

@@ -58,7 +58,7 @@ class Coordinator {
 
  private:
   void train_all();
-  void leave_attempt();
+  void attempt();
   void note_fault(const Error& error);
   void spawn();
   void spawn_elsewhere();
@@ -158,7 +158,7 @@ class Coordinator {
   std::deque<wire::Socket> data_;               ///< one to each owner of weights, cell by cell
   Connections connections_;                     ///< of these
   std::unique_ptr<launch::Launcher> launcher_;  ///< of roles on other hosts; made when there is one
-  bool training_ = false, stop_told_ = false, all_told_ = false, last_seen_ = false;
+  bool training_ = false, stop_told_ = false, last_seen_ = false;
   std::uint32_t epoch_ = 0;
   std::optional<Clock::time_point> replaced_at_;  ///< when a server was lost whose standby has not taken over yet
   std::optional<int> settling_;                   ///< a lost worker whose step in flight is being settled

@@ -71,7 +71,7 @@ continues() {
   expect_exit 0
   expect_alone
   for lost in "$@"; do
-    grep -q "worker $lost was killed by signal 9 (SIGKILL)" "$scratch/stderr" || complain "nothing is said of worker $lost: $(cat "$scratch/stderr")"
+    grep -q "worker $lost was killed by signal 9 (SIGKILL) \(at step [0-9]* while\|before its first report\)" "$scratch/stderr" || complain "nothing is said of worker $lost: $(cat "$scratch/stderr")"
     grep -q '"event":"fault","rank":'"$lost"',"role":"worker"\|"event":"fault","role":"worker","rank":'"$lost" on/metrics.jsonl || complain "no fault event tells of worker $lost"
   done
   # Asynchronous workers learn of a loss each at a step of its own: rows may be left out then, or come twice.

@@ -16,7 +16,7 @@ survives() {
   await_end 20
   expect_exit 0
   expect_alone
-  grep -q "worker $lost was killed by signal 9 (SIGKILL)" "$scratch/stderr" || complain "nothing is said of worker $lost: $(cat "$scratch/stderr")"
+  grep -q "worker $lost was killed by signal 9 (SIGKILL) \(at step [0-9]* while\|before its first report\)" "$scratch/stderr" || complain "nothing is said of worker $lost: $(cat "$scratch/stderr")"
   [ "$(value on/summary.json status)" = "done" ] || complain "the summary says $(value on/summary.json status)"
   run verify trace on/trace.jsonl
   ran="$what; $ran"

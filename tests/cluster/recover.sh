@@ -101,7 +101,7 @@ await 20 at_least often recovery 1 || complain "the run did not go on: $(cat "$s
 kill -9 "$(pid_of often server 0)"
 await_end 15
 expect_exit 7
-expect_last 'server 0 .* was killed by signal 9 (SIGKILL) .*; roles were started anew once before (faults.max_restarts)'
+expect_last 'server 0 .* was killed by signal 9 (SIGKILL) \(at step [0-9]* while .*\|while .*\|before its first report\); roles were started anew once before (faults.max_restarts)'
 expect_alone
 [ "$(events often fault | field action | tr '\n' ' ')" = 'back stop ' ] || complain "the events say $(events often fault)"
 run resume often -q "${quick[@]}"

@@ -95,6 +95,32 @@ TEST_CASE("who holds the token is admitted; a wrong secret, another run's nonce 
   CHECK_FALSE(admitted(run, thief, good.join()));
 }
 
+TEST_CASE("a join from outside waits while only members are heard, and is received then, before all others") {
+  Run run;
+  const wire::Token token = wire::read_token(run.file);
+  Joiner first(token), second(token);
+  first.say(run.doors.outer_endpoint(), pack(first.join()));
+  std::optional<Knock> knock = run.next();
+  REQUIRE(knock);
+  const Address address = knock->from;
+  run.doors.put_back(*std::move(knock));
+  second.say(run.doors.outer_endpoint(), pack(second.join()));
+  CHECK_FALSE(run.doors.receive_from_members());
+  knock = run.doors.receive();
+  REQUIRE(knock);
+  CHECK(knock->from == address);
+  const Deadline deadline(long_enough);
+  for (knock.reset(); !knock && !deadline.passed(); knock = run.doors.receive()) {
+    wire::Poller poller;
+    run.doors.watch(poller);
+    poller.wait(100);
+    run.doors.serve();
+    CHECK_FALSE(run.doors.receive_from_members());
+  }
+  REQUIRE(knock);
+  CHECK_FALSE(knock->from == address);
+}
+
 TEST_CASE("a join above a mebibyte ends its connection, and the next who comes gets in") {
   Run run;
   const wire::Token token = wire::read_token(run.file);
